@@ -1,0 +1,1 @@
+"""Pure translators from switch messages to telephony events."""

@@ -1,0 +1,1 @@
+"""Vendor dialects: one translator each, both ways."""

@@ -1,0 +1,1 @@
+"""Outbound streams with bounded queues."""

@@ -1,0 +1,1 @@
+"""The embedded profile: one SQLite file, one writer thread, group commit."""

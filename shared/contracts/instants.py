@@ -1,0 +1,55 @@
+"""Time on the wire and inside.
+
+Inside, an instant is an integer of milliseconds since the epoch, UTC (names end in `_ms`);
+on the wire it is an RFC 3339 string (names end in `_at`). A value without an offset is refused:
+guessing a zone puts callbacks an hour off.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+INSTANT_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+
+
+def to_wire(instant_ms: int) -> str:
+    """RFC 3339 with milliseconds, in UTC: `2026-11-21T14:05:38.120Z`.
+
+    Raises:
+        OverflowError: the instant is not within years 1 to 9999.
+    """
+    moment = _EPOCH + timedelta(milliseconds=instant_ms)
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def to_wire_or_none(instant_ms: int | None) -> str | None:
+    """`to_wire`, or None for None."""
+    return None if instant_ms is None else to_wire(instant_ms)
+
+
+def from_datetime(moment: datetime) -> int:
+    """Milliseconds since the epoch.
+
+    Raises:
+        ValueError: the value has no offset, or lies before the epoch.
+    """
+    if moment.utcoffset() is None:
+        raise ValueError("a time needs an offset, such as Z or +01:00")
+    instant_ms = (moment - _EPOCH) // _MS
+    if instant_ms < 0:
+        raise ValueError("a time before 1970 makes no sense here")
+    return instant_ms
+
+
+def from_wire(text: str) -> int:
+    """Parse an RFC 3339 string to milliseconds since the epoch.
+
+    Raises:
+        ValueError: not a time, no offset, or before the epoch.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("not an RFC 3339 time") from None
+    return from_datetime(moment)

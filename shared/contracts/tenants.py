@@ -1,0 +1,100 @@
+"""Tenants: agents, codes, rules and credentials, as the tenants file and the store give them."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct, field
+
+from shared.contracts.calls import WrapUpRules
+
+
+class Code(Struct, frozen=True, kw_only=True):
+    """A disposition code. A code with children is a folder: it can't be chosen itself.
+
+    Attributes:
+        id: the number older dialects use.
+        needs_callback: it is refused without a callback time.
+    """
+
+    code: str
+    id: int | None = None
+    label: str | None = None
+    needs_callback: bool = False
+    children: tuple["Code", ...] = ()
+
+
+class Agent(Struct, frozen=True, kw_only=True):
+    """An agent. `user_id` is the number older dialects use; `password_sha256` is in hex."""
+
+    agent_id: str
+    user_id: int | None = None
+    name: str | None = None
+    password_sha256: str | None = None
+
+
+class Credential(Struct, frozen=True, kw_only=True):
+    """One key. Only the SHA-256 of the secret is known here.
+
+    Attributes:
+        kind: `bearer`, `ozonetel`, `basic`, `carecycle`, `zipteams`: a key opens one door only.
+        name: the user name that goes with the key, where the dialect has one.
+        scopes: `disposition:write`, `events:write`, `read`, `admin`.
+    """
+
+    id: str
+    sha256: str
+    kind: str = "bearer"
+    name: str | None = None
+    scopes: tuple[str, ...] = ()
+
+
+class Tenant(Struct, frozen=True, kw_only=True):
+    """A centre: everything that belongs to it starts with its id.
+
+    Attributes:
+        corrections: a second disposition in wrap-up corrects the first (native API).
+        ozonetel_auth: `token` or `basic` (the account setting "API Authentication").
+        ozonetel_late: a disposition after wrap-up is taken, as a user event, not refused.
+        ozonetel_pause_default: an absent `pauseAfterDispose` means true.
+        time_zone: of times that a dialect writes without an offset.
+    """
+
+    id: str
+    name: str = ""
+    demo: bool = False
+    disposition_key: str = "DispositionCode"
+    wrap_up: WrapUpRules = field(default_factory=WrapUpRules)
+    corrections: bool = True
+    late_dispositions: bool = True
+    ozonetel_auth: str = "token"
+    ozonetel_late: bool = False
+    ozonetel_pause_default: bool = False
+    time_zone: str = "UTC"
+    agents: tuple[Agent, ...] = ()
+    codes: tuple[Code, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+
+    def agent(self, agent_id: str) -> Agent | None:
+        """The agent of this id, if any."""
+        for agent in self.agents:
+            if agent.agent_id == agent_id:
+                return agent
+        return None
+
+    def leaves(self) -> Iterator[Code]:
+        """The codes that can be chosen, in the order of the catalogue."""
+        yield from _leaves(self.codes)
+
+    def code(self, code: str) -> Code | None:
+        """The code that can be chosen under this name, if any."""
+        for leaf in self.leaves():
+            if leaf.code == code:
+                return leaf
+        return None
+
+
+def _leaves(codes: tuple[Code, ...]) -> Iterator[Code]:
+    for code in codes:
+        if code.children:
+            yield from _leaves(code.children)
+        else:
+            yield code

@@ -1,0 +1,1 @@
+"""How a decision becomes durable: the processor, its ports, dead letters, lifecycle."""

@@ -1,0 +1,106 @@
+"""The port of the projection: history entries and outcomes, upserted by effect id.
+
+Everything in it can be rebuilt from the public topics; so writes are idempotent and need no
+compare-and-set.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One line of a call's history.
+
+    Attributes:
+        id: of the record it was read from (`{topic}:{ce_id}`); the upsert key.
+        rank: among entries of one millisecond: event or timer 0, request 1, verdict 2.
+        body: the entry as the API shows it, JSON.
+    """
+
+    id: str
+    tenant: str
+    call_id: str
+    at_ms: int
+    rank: int
+    sequence: int
+    body: bytes
+    request_id: str | None = None
+
+
+class OutcomeRow(Struct, frozen=True, kw_only=True):
+    """The newest disposition of one agent on one call; a higher `revision` replaces a lower."""
+
+    tenant: str
+    call_id: str
+    agent_id: str
+    revision: int
+    code: str
+    origin: str
+    decided_ms: int
+    campaign_id: str | None
+    project_id: str | None
+    body: bytes
+
+
+class Count(Struct, frozen=True):
+    """One row of a report: the values of the grouped columns, and how many."""
+
+    group: tuple[str, ...]
+    count: int
+
+
+class OutcomePage(Struct, frozen=True):
+    """One page of outcomes (their bodies), newest first, and the cursor that continues it."""
+
+    bodies: tuple[bytes, ...]
+    next: str | None
+
+
+GROUPS = ("code", "agent_id", "day", "origin", "campaign_id", "project_id", "hour")
+"""What a report may be grouped by. Days and hours are UTC: `2026-11-21`, `2026-11-21T14`."""
+
+
+class HistoryStore(Protocol):
+    """Rows of the projection.
+
+    After `upsert` returns every row is durable. Writing a row again, or an older revision of an
+    outcome, changes nothing. After a crash some rows of an `upsert` may be missing.
+    """
+
+    async def upsert(self, entries: Sequence[Entry], outcomes: Sequence[OutcomeRow]) -> None:
+        """Write all in one bulk."""
+        ...
+
+    async def entries(self, tenant: str, call_id: str) -> list[bytes]:
+        """A call's entries in order: by (at_ms, rank, sequence)."""
+        ...
+
+    async def of_request(self, tenant: str, request_id: str) -> list[bytes]:
+        """The entries that name this request, in the same order."""
+        ...
+
+    async def outcomes(
+        self,
+        tenant: str,
+        *,
+        from_ms: int,
+        to_ms: int,
+        agent_id: str | None = None,
+        code: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> OutcomePage:
+        """Outcomes decided in [from, to), newest first.
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        ...
+
+    async def counts(
+        self, tenant: str, *, group_by: Sequence[str], from_ms: int, to_ms: int
+    ) -> list[Count]:
+        """Outcomes decided in [from, to), counted by these columns of `GROUPS`, in group order."""
+        ...
