@@ -154,6 +154,10 @@ class Consumer(Protocol):
         """
         ...
 
+    async def rewind(self) -> None:
+        """Drop what was polled beyond the committed positions; the next poll gives it again."""
+        ...
+
     async def close(self) -> None:
         """Leave the group. Never raises, never hangs."""
         ...

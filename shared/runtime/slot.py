@@ -1,0 +1,66 @@
+"""One document while a batch is folded into it: state, numbers given, effects caused."""
+
+from typing import Any
+
+from msgspec.json import encode
+
+from shared.contracts.envelope import Event, Message, Record, to_message
+from shared.contracts.topics import TOPICS
+from shared.kernel import Publish
+from shared.runtime.ports import Document, Effect
+from shared.runtime.topology import Aggregate, Routed
+
+
+class Slot:
+    """One document while a batch is folded into it."""
+
+    __slots__ = ("aggregate", "beside", "changed", "document", "outbox", "sequences", "state")
+
+    def __init__(self, aggregate: Aggregate, document: Document | None, beside: Any) -> None:
+        self.aggregate = aggregate
+        self.document = document
+        self.beside = beside
+        self.state = None if document is None else aggregate.decode(document.state)
+        self.sequences = {} if document is None else dict(document.sequences)
+        self.outbox: list[Effect] = []
+        self.changed: dict[str, int] = {}  # source topic -> highest offset applied in this batch
+
+    def covers(self, record: Record) -> bool:
+        """Whether the stored document has this record in it already."""
+        if self.document is None:
+            return False
+        return self.document.watermarks.get(record.topic, -1) >= record.offset
+
+    def cause(self, publish: Publish, routed: Routed, record: Record, source: str) -> Message:
+        """The effect as a message: numbered per topic and key, and named by that number."""
+        key = publish.key or routed.key
+        counter = publish.topic if key == routed.key else f"{publish.topic}|{key}"
+        sequence = self.sequences.get(counter, 0) + 1
+        self.sequences[counter] = sequence
+        event = Event(
+            id=f"{publish.topic}:{key}:{sequence}",
+            source=source,
+            type=publish.type,
+            subject=publish.subject or routed.subject,
+            time_ms=record.timestamp_ms,
+            tenant=routed.tenant,
+            data=encode(publish.data),
+            sequence=sequence if TOPICS[publish.topic].told else None,
+        )
+        message = to_message(event, publish.topic, key)
+        self.outbox.append(Effect((record.topic, record.partition, record.offset), message))
+        return message
+
+    def written(self, collection: str, key: str, kept: tuple[Effect, ...]) -> Document:
+        """The document to write: next revision, watermarks and outbox brought up to date."""
+        before = self.document
+        return Document(
+            collection=collection,
+            key=key,
+            revision=1 if before is None else before.revision + 1,
+            state=self.aggregate.encode(self.state),
+            watermarks={} | self.changed if before is None else before.watermarks | self.changed,
+            sequences=self.sequences,
+            index=self.aggregate.index(self.state),
+            outbox=kept + tuple(self.outbox),
+        )
