@@ -29,6 +29,7 @@ from shared.runtime.ports import (
     Commit,
     Consumer,
     Document,
+    Effect,
     EventLog,
     Replies,
     StateStore,

@@ -1,0 +1,53 @@
+"""Metrics: every name, unit and label on one screen. Labels are bounded: never a call or an agent."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.runtime.processor import Turn
+
+
+class Metrics:
+    """The product's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self.records = Counter(
+            "aftercall_records", "Records processed", ["group"], registry=registry
+        )
+        self.documents = Counter(
+            "aftercall_documents_written", "Documents written", ["group"], registry=registry
+        )
+        self.messages = Counter(
+            "aftercall_effects_published", "Effects published", ["group"], registry=registry
+        )
+        self.dead = Counter(
+            "aftercall_dead_letters",
+            "Records that could not be processed",
+            ["group"],
+            registry=registry,
+        )
+        self.recovered = Counter(
+            "aftercall_effects_recovered",
+            "Effects published again after a crash",
+            ["group"],
+            registry=registry,
+        )
+        self.batch = Histogram(
+            "aftercall_batch_records",
+            "Records in a batch",
+            ["group"],
+            registry=registry,
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000),
+        )
+        self.lag = Gauge(
+            "aftercall_lag_records", "Records not yet processed", ["group"], registry=registry
+        )
+
+    def turn(self, turn: Turn) -> None:
+        """Count one turn of a processor."""
+        self.records.labels(turn.group).inc(turn.records)
+        self.documents.labels(turn.group).inc(turn.documents)
+        self.messages.labels(turn.group).inc(turn.messages)
+        self.dead.labels(turn.group).inc(turn.dead)
+        self.recovered.labels(turn.group).inc(turn.recovered)
+        self.batch.labels(turn.group).observe(turn.records)
