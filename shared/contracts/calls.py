@@ -190,3 +190,20 @@ def tell(call: Call, change: Change) -> CallChanged:
             for agent in call.agents
         ),
     )
+
+
+class EventOutcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one telephony event: callstate's answer to whoever told it.
+
+    Attributes:
+        outcome: `duplicate` and `ignored` changed nothing.
+        rule: the row of the transition table, or why it was ignored.
+        version, phase: of the call after it; 0 and None where there is no call.
+    """
+
+    event_id: str
+    call_id: str
+    outcome: Literal["applied", "duplicate", "ignored"]
+    rule: str
+    version: int = 0
+    phase: Phase | None = None

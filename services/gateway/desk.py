@@ -1,0 +1,223 @@
+"""The desk: what a route or a dialect may ask of the gateway. Built once, shared by all of them.
+
+Everything behind it is reached through ports, so that no route knows a log or a store.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from services.gateway.admission import Asked, admit
+from services.gateway.settling import Settling
+from services.gateway.verdicts import Expected, Waiters
+from shared.contracts.calls import Call, CallDocument, EventOutcome
+from shared.contracts.dispositions import (
+    REQUESTED,
+    DispositionRequest,
+    DispositionsDocument,
+    Outcome,
+    Verdict,
+)
+from shared.contracts.envelope import Event, to_message
+from shared.contracts.errors import Refused
+from shared.contracts.ids import call_key
+from shared.contracts.instants import to_wire
+from shared.contracts.tenants import Tenant
+from shared.contracts.topics import DISPOSITION_REQUESTS, TELEPHONY_EVENTS
+from shared.runtime.history import HistoryStore
+from shared.runtime.ports import Clock, EventLog, StateStore
+from shared.runtime.tenants import TenantDirectory
+
+SOURCE: Final = "/aftercall/gateway"
+CALLS: Final = "calls"
+DISPOSITIONS: Final = "dispositions"
+
+WHY: Final = {
+    "unknown_call": "no such call",
+    "agent_not_on_call": "the agent has no part in this call",
+    "already_disposed": "the agent has already disposed this call",
+    "idempotency_conflict": "the same key came before with another body",
+}
+
+_encode: Final = msgspec.json.Encoder().encode
+_verdict: Final = msgspec.json.Decoder(Verdict)
+_outcome: Final = msgspec.json.Decoder(EventOutcome)
+_call: Final = msgspec.json.Decoder(CallDocument)
+_dispositions: Final = msgspec.json.Decoder(DispositionsDocument)
+
+
+class CallView(Struct, frozen=True):
+    """A call and what its agents have said of it."""
+
+    call: Call
+    dispositions: DispositionsDocument
+
+
+class RefusedByRule(Refused):
+    """The worker refused; `verdict` names the request and the rule."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        code = verdict.problem or "internal"
+        super().__init__(code, WHY.get(code, "refused"))
+        self.verdict = verdict
+
+
+class Desk:
+    """See the module. Attributes are for routes that follow topics or read projections."""
+
+    def __init__(
+        self,
+        *,
+        tenants: TenantDirectory,
+        clock: Clock,
+        log: EventLog,
+        store: StateStore,
+        history: HistoryStore,
+        waiters: Waiters,
+        fresh_id: Callable[[], str] = lambda: f"req-{secrets.token_hex(16)}",
+    ) -> None:
+        self.tenants: Final = tenants
+        self.clock: Final = clock
+        self.log: Final = log
+        self.store: Final = store
+        self.history: Final = history
+        self.settling: Final = Settling(log)
+        self._waiters = waiters
+        self._fresh_id = fresh_id
+
+    async def dispose(self, tenant: Tenant, asked: Asked) -> Verdict:
+        """Publish the request and wait for its verdict.
+
+        Returns:
+            The verdict; its outcome is never `REFUSED`, and `PENDING` (decided at: now) when
+            the worker's answer was not there in time.
+
+        Raises:
+            Refused: before anything was written; `RefusedByRule` when the worker refused.
+            Busy: too many wait; nothing was written.
+            Unavailable: unknown whether it was written; a retry with the same key is safe.
+        """
+        request = admit(asked, tenant, self._fresh_id())
+        expected = self._waiters.expect()
+        now_ms = self.clock.now_ms()
+        event = Event(
+            id=request.request_id,
+            source=SOURCE,
+            type=REQUESTED,
+            subject=request.call_id,
+            time_ms=now_ms,
+            tenant=tenant.id,
+            data=_encode(request),
+            reply_to=expected.reply_to,
+        )
+        key = call_key(tenant.id, request.call_id)
+        try:
+            await self.log.append([to_message(event, DISPOSITION_REQUESTS, key)])
+            body = await expected.answer()
+        finally:
+            expected.forget()
+        if body is None:
+            return _pending(request, now_ms)
+        verdict = _verdict.decode(body)
+        if verdict.outcome is Outcome.REFUSED:
+            raise RefusedByRule(verdict)
+        return verdict
+
+    async def call(self, tenant: Tenant, call_id: str) -> CallView | None:
+        """The call, at least as new as any answer given before; None if there is none."""
+        await self.settling.calls()
+        key = call_key(tenant.id, call_id)
+        documents = await self.store.load(CALLS, [key])
+        if key not in documents:
+            return None
+        call = _call.decode(documents[key].state).call
+        return (await self._views(tenant, [call]))[0]
+
+    async def calls(
+        self,
+        tenant: Tenant,
+        *,
+        phase: str | None,
+        agent_id: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> tuple[list[CallView], str | None]:
+        """One page of calls, newest first, and the cursor that continues it.
+
+        Raises:
+            ValueError: the cursor is not one of ours.
+        """
+        await self.settling.calls()
+        tag = None if agent_id is None else f"agent:{agent_id}"
+        page = await self.store.find(
+            CALLS, tenant.id, phase=phase, tag=tag, cursor=cursor, limit=limit
+        )
+        calls = [_call.decode(document.state).call for document in page.documents]
+        return await self._views(tenant, calls), page.next
+
+    async def tell(
+        self, tenant: Tenant, events: Sequence[Event], *, wait: bool
+    ) -> list[EventOutcome] | None:
+        """Publish telephony events; their data must have been checked.
+
+        Returns:
+            What became of each, in order; None when not waited for, or not there in time.
+
+        Raises:
+            Busy: too many wait; nothing was written.
+            Unavailable: unknown which of them were written; telling them again is safe.
+        """
+        if not events:
+            return []
+        expected = self._waiters.expect_all(len(events)) if wait else []
+        try:
+            await self.log.append(
+                [
+                    to_message(event, TELEPHONY_EVENTS, call_key(tenant.id, event.subject))
+                    for event in _with_replies(events, expected)
+                ]
+            )
+            bodies = await asyncio.gather(*(one.answer() for one in expected))
+        finally:
+            for one in expected:
+                one.forget()
+        answered = [_outcome.decode(body) for body in bodies if body is not None]
+        return answered if wait and len(answered) == len(events) else None
+
+    async def _views(self, tenant: Tenant, calls: Sequence[Call]) -> list[CallView]:
+        keys = [call_key(tenant.id, call.id) for call in calls]
+        documents = await self.store.load(DISPOSITIONS, keys) if keys else {}
+        return [
+            CallView(
+                call,
+                _dispositions.decode(documents[key].state)
+                if key in documents
+                else DispositionsDocument(),
+            )
+            for key, call in zip(keys, calls, strict=True)
+        ]
+
+
+def _with_replies(events: Sequence[Event], expected: Sequence[Expected]) -> Sequence[Event]:
+    if not expected:
+        return events
+    return [
+        msgspec.structs.replace(event, reply_to=one.reply_to)
+        for event, one in zip(events, expected, strict=True)
+    ]
+
+
+def _pending(request: DispositionRequest, now_ms: int) -> Verdict:
+    return Verdict(
+        request_id=request.request_id,
+        outcome=Outcome.PENDING,
+        call_id=request.call_id,
+        agent_id=request.agent_id,
+        code=request.code,
+        decided_at=to_wire(now_ms),
+        rule="",
+    )

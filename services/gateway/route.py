@@ -1,0 +1,76 @@
+"""One row of a route table: what the router needs, and what /openapi.json tells of it.
+
+Both are made from the same rows, so a route cannot be served and not documented.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from services.gateway.desk import Desk
+from shared.runtime.tenants import Found
+
+Handler = Callable[[web.Request, Desk], Awaitable[web.StreamResponse]]
+Scope = Literal["disposition:write", "events:write", "read", "admin"]
+
+JSON: Final = "application/json"
+PROBLEM: Final = "application/problem+json"
+
+FOUND: Final = web.RequestKey("found", Found)
+"""Whose credential the request came with; set for every route that names a scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query or header parameter; path parameters are read from the path itself."""
+
+    name: str
+    description: str
+    place: Literal["query", "header"] = "query"
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request or response body. `model` None: described by its media type alone."""
+
+    description: str
+    model: type[BaseModel] | None = None
+    media_type: str | None = JSON  # None: no body at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route.
+
+    Attributes:
+        path: as aiohttp's router writes it, `{name}` for a part.
+        handler: gets the request and the desk. Raises `Refused`, `Unavailable`, `Busy` or an
+            `HTTPException`; each is rendered in the shape of the route's dialect.
+        operation_id: unique among all routes.
+        scope: the native API's: the bearer credential is checked for it before the handler runs,
+            which finds it as `request[FOUND]`. None: open, or the dialect checks its own.
+        security: which scheme /openapi.json names where `scope` is None: `ozonetel`, `basic` ...
+        request: what the body must be; `requests` where it may be of several media types.
+        responses: by status; problem documents that any native route may answer with are added.
+        tag: the section in the documents.
+        body_bytes_max: None for the common limit.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    handler: Handler
+    operation_id: str
+    summary: str
+    scope: Scope | None = None
+    security: str | None = None
+    request: type[BaseModel] | None = None
+    requests: tuple[Body, ...] = ()
+    responses: Mapping[int, Body] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    tag: str = "native"
+    body_bytes_max: int | None = None
