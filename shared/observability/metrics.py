@@ -1,4 +1,4 @@
-"""Metrics: every name, unit and label on one screen. Labels are bounded: never a call or an agent."""
+"""Metrics: every name, unit and label on one screen. Labels are bounded: no call, no agent."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
