@@ -14,10 +14,8 @@ from shared.contracts.errors import Poison
 from shared.contracts.ids import ID_PATTERN
 from shared.contracts.values import check_json
 
-# "$" would let a line feed through behind the id; schemas keep it, for they know no "\Z".
-_AN_ID = Meta(
-    pattern=ID_PATTERN.removesuffix("$") + r"\Z", extra_json_schema={"pattern": ID_PATTERN}
-)
+# "$" alone would let a line feed through behind the id.
+_AN_ID = Meta(pattern=ID_PATTERN + r"(?!\n)")
 Id = Annotated[str, _AN_ID]
 IdOrNumber = Annotated[str, _AN_ID] | Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(max_length=limits.TEXT_CHARS_MAX)]
