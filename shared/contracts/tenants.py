@@ -36,7 +36,9 @@ class Credential(Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `bearer`, `ozonetel`, `basic`, `carecycle`, `zipteams`: a key opens one door only.
-        name: the user name that goes with the key, where the dialect has one.
+            `genesys` is made of each agent that has a password: the name is the agent id.
+        name: the user name that goes with the key, where the dialect has one; of `zipteams` the
+            API key, whose secret is the other half.
         scopes: `disposition:write`, `events:write`, `read`, `admin`.
     """
 
@@ -56,6 +58,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
         ozonetel_late: a disposition after wrap-up is taken, as a user event, not refused.
         ozonetel_pause_default: an absent `pauseAfterDispose` means true.
         time_zone: of times that a dialect writes without an offset.
+        project_ids, campaign_ids, subtenant_ids: what older dialects name; others are refused.
     """
 
     id: str
@@ -69,6 +72,9 @@ class Tenant(Struct, frozen=True, kw_only=True):
     ozonetel_late: bool = False
     ozonetel_pause_default: bool = False
     time_zone: str = "UTC"
+    project_ids: tuple[str, ...] = ()
+    campaign_ids: tuple[str, ...] = ()
+    subtenant_ids: tuple[str, ...] = ()
     agents: tuple[Agent, ...] = ()
     codes: tuple[Code, ...] = ()
     credentials: tuple[Credential, ...] = ()
