@@ -30,11 +30,15 @@ class WrapUpMode(StrEnum):
 
 
 class WrapUpRules(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tenant's rules of wrap-up. A call keeps the rules it began with."""
+    """A tenant's rules of wrap-up. A call keeps the rules it began with.
+
+    `disposition_key` is the tenant's: the timeout code is saved under it.
+    """
 
     seconds: int = 30
     mode: WrapUpMode = WrapUpMode.OPTIONAL
     timeout_code: str | None = None
+    disposition_key: str = "DispositionCode"
 
 
 class AgentOnCall(Struct, frozen=True, kw_only=True, omit_defaults=True):

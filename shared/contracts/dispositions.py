@@ -177,6 +177,7 @@ class DispositionTold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: int | None = None
     previous: Previous | None = None
     callback_at: str | None = None
+    user_data: dict[str, str] | None = None  # of a user event: the code under its key
     customer_id: str | None = None
     campaign_id: str | None = None
     project_id: str | None = None
