@@ -130,12 +130,14 @@ class Desk:
     async def call(self, tenant: Tenant, call_id: str) -> CallView | None:
         """The call, at least as new as any answer given before; None if there is none."""
         await self.settling.calls()
+        call = await self.stored(tenant, call_id)
+        return None if call is None else (await self._views(tenant, [call]))[0]
+
+    async def stored(self, tenant: Tenant, call_id: str) -> Call | None:
+        """The call as it is stored now, for what never changes of it: nothing is waited for."""
         key = call_key(tenant.id, call_id)
         documents = await self.store.load(CALLS, [key])
-        if key not in documents:
-            return None
-        call = _call.decode(documents[key].state).call
-        return (await self._views(tenant, [call]))[0]
+        return _call.decode(documents[key].state).call if key in documents else None
 
     async def calls(
         self,
