@@ -48,6 +48,7 @@ class AgentOnCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
         handled: the agent spoke, or dialled out: wrap-up and a disposition are owed.
         segment: how many times the agent has joined; 2 after coming back.
         joined_ms, left_ms: as the switch tells it (event time).
+        hold_told_ms: event time of the newest word on hold; older words come too late.
         wrap_up_ends_ms: the armed deadline, on the server's clock.
         overdue: mandatory wrap-up has run past its deadline.
     """
@@ -57,6 +58,7 @@ class AgentOnCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     handled: bool = False
     segment: int = 0
     held: bool = False
+    hold_told_ms: int | None = None
     joined_ms: int | None = None
     left_ms: int | None = None
     wrap_up_began_ms: int | None = None
@@ -91,6 +93,7 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     record_id: str | None = None
     user_data: dict[str, Any] = field(default_factory=dict)
     held: bool = False
+    hold_told_ms: int | None = None
     started_ms: int | None = None
     answered_ms: int | None = None
     disconnected_ms: int | None = None
@@ -130,6 +133,23 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     time: str
     agent_id: str | None = None
     user_data_keys: tuple[str, ...] = ()
+
+
+class EventOutcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to whoever waits for a telephony event to be applied.
+
+    Attributes:
+        outcome: `applied`; `ignored` when it is on record (or is a stale timer) and moved nothing;
+            `duplicate` when the same event had been decided before.
+        version, phase: of the call after it; 0 and None when there is no such call.
+    """
+
+    event_id: str
+    call_id: str
+    outcome: Literal["applied", "duplicate", "ignored"]
+    rule: str
+    version: int
+    phase: Phase | None = None
 
 
 class AgentChanged(Struct, frozen=True, kw_only=True, omit_defaults=True):
