@@ -135,23 +135,6 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_data_keys: tuple[str, ...] = ()
 
 
-class EventOutcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to whoever waits for a telephony event to be applied.
-
-    Attributes:
-        outcome: `applied`; `ignored` when it is on record (or is a stale timer) and moved nothing;
-            `duplicate` when the same event had been decided before.
-        version, phase: of the call after it; 0 and None when there is no such call.
-    """
-
-    event_id: str
-    call_id: str
-    outcome: Literal["applied", "duplicate", "ignored"]
-    rule: str
-    version: int
-    phase: Phase | None = None
-
-
 class AgentChanged(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One agent's part, as told on `calls.changed`."""
 
@@ -220,7 +203,7 @@ class EventOutcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one telephony event: callstate's answer to whoever told it.
 
     Attributes:
-        outcome: `duplicate` and `ignored` changed nothing.
+        outcome: `duplicate` changed nothing; `ignored` is on record only (a stale timer not even).
         rule: the row of the transition table, or why it was ignored.
         version, phase: of the call after it; 0 and None where there is no call.
     """
