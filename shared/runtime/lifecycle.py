@@ -1,8 +1,12 @@
-"""From start to a clean stop: SIGTERM and SIGINT drain, bounded; a failed part stops the whole."""
+"""From start to a clean stop: parts run in stages, and stop stage by stage, each one bounded.
+
+What takes work in stops first and what does the work stops last, so that a request that was let
+in still gets its answer. A part that fails stops the whole: a half-dead process helps nobody.
+"""
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -12,28 +16,49 @@ DRAIN_S: Final = 10.0
 Part = Callable[[asyncio.Event], Awaitable[None]]
 """A long-running part: runs until the event is set, then finishes what it has begun."""
 
+Stage = Mapping[str, Part]
+
 log = structlog.get_logger()
 
 
-async def run_parts(
-    parts: Mapping[str, Part], stopping: asyncio.Event, *, drain_s: float = DRAIN_S
+class _Running:
+    """One stage while it runs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stopping = asyncio.Event()
+        self.tasks = {
+            asyncio.ensure_future(part(self.stopping)): name for name, part in stage.items()
+        }
+
+    async def stop(self, drain_s: float) -> list[Exception]:
+        """Stop the stage; what does not finish in time is cut short."""
+        self.stopping.set()
+        if not self.tasks:
+            return []
+        _, late = await asyncio.wait(self.tasks, timeout=drain_s)
+        for task in late:
+            log.warning("drain_cut_short", part=self.tasks[task])
+            task.cancel()
+        results = await asyncio.gather(*self.tasks, return_exceptions=True)
+        return [result for result in results if isinstance(result, Exception)]
+
+
+async def run_stages(
+    stages: Sequence[Stage], stopping: asyncio.Event, *, drain_s: float = DRAIN_S
 ) -> None:
-    """Run all parts until one fails or `stopping` is set; then let them finish, at most `drain_s`.
+    """Run all stages until a part ends or `stopping` is set; then stop them, last one first.
 
     Raises:
-        Exception: whatever the first failing part raised; the others were stopped first.
+        Exception: whatever the first failing part raised; the others were stopped before.
     """
-    tasks = {asyncio.ensure_future(part(stopping)): name for name, part in parts.items()}
+    running = [_Running(stage) for stage in stages]
     stop = asyncio.ensure_future(stopping.wait())
+    tasks = {task for stage in running for task in stage.tasks}
     await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.set()
-    await stop
-    _, late = await asyncio.wait(tasks, timeout=drain_s)
-    for task in late:
-        log.warning("drain_cut_short", part=tasks[task])
-        task.cancel()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    failures = [r for r in results if isinstance(r, Exception)]
+    stop.cancel()
+    failures: list[Exception] = []
+    for stage in reversed(running):
+        failures += await stage.stop(drain_s)
     for failure in failures:
         log.error("part_failed", error=repr(failure))
     if failures:
