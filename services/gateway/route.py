@@ -36,11 +36,19 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request or response body. `model` None: described by its media type alone."""
+    """A request or response body. `model` None: described by its media type alone.
+
+    Attributes:
+        media_type: None means no body at all.
+        many: an array of the model.
+        also: a further media type that the same status may come in.
+    """
 
     description: str
     model: type[BaseModel] | None = None
-    media_type: str | None = JSON  # None: no body at all
+    media_type: str | None = JSON
+    many: bool = False
+    also: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,35 @@
+"""Credentials of the native API: one bearer key, known by its digest; the tenant comes from it."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from services.gateway.route import Scope
+from shared.contracts.errors import Refused
+from shared.runtime.tenants import Found, TenantDirectory
+
+SECRET_CHARS_MAX: Final = 512
+_NO_KEY: Final = "send one header: Authorization: Bearer <key>"
+
+
+def authenticate(request: web.Request, tenants: TenantDirectory, scope: Scope) -> Found:
+    """Whose request this is.
+
+    Raises:
+        Refused: `unauthorized` without exactly one good key, `forbidden` without the scope.
+    """
+    headers = request.headers.getall(hdrs.AUTHORIZATION, ())
+    if len(headers) != 1:
+        raise Refused("unauthorized", _NO_KEY)
+    scheme, _, secret = headers[0].partition(" ")
+    secret = secret.strip(" ")
+    if scheme.lower() != "bearer" or not 0 < len(secret) <= SECRET_CHARS_MAX:
+        raise Refused("unauthorized", _NO_KEY)
+    if not secret.isascii():
+        raise Refused("unauthorized", "no such key")
+    found = tenants.find("bearer", secret.encode("ascii"))
+    if found is None:
+        raise Refused("unauthorized", "no such key")
+    if scope not in found.credential.scopes:
+        raise Refused("forbidden", f"the key lacks the scope {scope}")
+    return found

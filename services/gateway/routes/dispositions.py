@@ -1,0 +1,100 @@
+"""`POST /v1/calls/{call_id}/disposition`: the one write that everything else is about."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from services.gateway.admission import Asked
+from services.gateway.bodies import answer, checked, idempotency_key, read_json
+from services.gateway.call_json import verdict_json
+from services.gateway.desk import Desk
+from services.gateway.models import DispositionBody, PendingView, RequestView, VerdictView
+from services.gateway.route import FOUND, Body, Parameter, Route
+from shared.contracts.dispositions import Outcome, Policy
+from shared.contracts.errors import Refused
+from shared.contracts.instants import from_wire
+from shared.contracts.tenants import Tenant
+
+DIALECT: Final = "native"
+IDEMPOTENCY_KEY: Final = Parameter(
+    "Idempotency-Key",
+    "1 to 255 printable ASCII characters; a retry with the same key is never applied twice",
+    place="header",
+)
+
+
+async def dispose(request: web.Request, desk: Desk) -> web.Response:
+    """Ask for a disposition and wait for the verdict."""
+    tenant = request[FOUND].tenant
+    body = checked(DispositionBody, await read_json(request))
+    asked = _asked(request.match_info["call_id"], body, tenant, idempotency_key(request))
+    verdict = await desk.dispose(tenant, asked)
+    if verdict.outcome is not Outcome.PENDING:
+        return answer(verdict_json(verdict))
+    return answer(
+        {"request_id": verdict.request_id, "outcome": Outcome.PENDING},
+        status=202,
+        headers={"Location": f"/v1/requests/{verdict.request_id}"},
+    )
+
+
+async def show_request(request: web.Request, desk: Desk) -> web.Response:
+    """The verdict of a request: the first one, for a retry changes nothing."""
+    tenant = request[FOUND].tenant
+    request_id = request.match_info["request_id"]
+    settled = await desk.settling.history()
+    entries = [
+        msgspec.json.decode(row) for row in await desk.history.of_request(tenant.id, request_id)
+    ]
+    for entry in entries:
+        if "outcome" in entry:
+            shown = {name: entry[name] for name in RequestView.model_fields if name in entry}
+            return answer({**shown, "request_id": request_id})
+    if not entries and settled:
+        raise Refused("not_found", "no such request")
+    return answer({"request_id": request_id, "outcome": Outcome.PENDING})
+
+
+def _asked(call_id: str, body: DispositionBody, tenant: Tenant, key: str | None) -> Asked:
+    return Asked(
+        call_id=call_id,
+        agent_id=body.agent_id,
+        code=body.code,
+        dialect=DIALECT,
+        policy=Policy(correct=tenant.corrections, late=tenant.late_dispositions),
+        key=body.key,
+        comment=body.comment,
+        callback_ms=None if body.callback_at is None else from_wire(body.callback_at.upper()),
+        pause_after=body.pause_after,
+        pause_reason=body.pause_reason,
+        release_after=body.release_after,
+        idempotency_key=key,
+    )
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/calls/{call_id}/disposition",
+        handler=dispose,
+        operation_id="disposeCall",
+        summary="Say how a call has ended, for one agent: at any moment of the call",
+        scope="disposition:write",
+        request=DispositionBody,
+        parameters=(IDEMPOTENCY_KEY,),
+        responses={
+            200: Body("The verdict", VerdictView),
+            202: Body("No verdict yet; `Location` will have it", PendingView),
+        },
+    ),
+    Route(
+        method="GET",
+        path="/v1/requests/{request_id}",
+        handler=show_request,
+        operation_id="showRequest",
+        summary="The verdict of one request",
+        scope="read",
+        responses={200: Body("The verdict, or `pending`", RequestView)},
+    ),
+)
