@@ -1,0 +1,94 @@
+"""The tables of the one SQLite file, and when a file is refused.
+
+Times are milliseconds since the epoch. Bodies are MessagePack (documents, headers) or whatever JSON
+the caller gave. A table read by its own order of records stands `WITHOUT ROWID`.
+"""
+
+import sqlite3
+from typing import Final
+
+from shared.contracts.errors import AftercallError
+
+VERSION: Final = 1
+PARTITIONS: Final = 4  # of every topic; a key would change its partition if this changed
+
+TABLES: Final = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE log (
+    topic TEXT NOT NULL, part INTEGER NOT NULL, off INTEGER NOT NULL, ts INTEGER NOT NULL,
+    key TEXT NOT NULL, headers BLOB NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (topic, part, off)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE positions (
+    grp TEXT NOT NULL, topic TEXT NOT NULL, part INTEGER NOT NULL, pos INTEGER NOT NULL,
+    PRIMARY KEY (grp, topic, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE documents (
+    collection TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, tenant TEXT NOT NULL,
+    phase TEXT NOT NULL, due_ms INTEGER, created_ms INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (collection, key)
+) STRICT;
+CREATE INDEX documents_newest ON documents (collection, tenant, created_ms, key);
+CREATE INDEX documents_phase ON documents (collection, tenant, phase, created_ms, key);
+CREATE INDEX documents_due ON documents (collection, due_ms, key) WHERE due_ms IS NOT NULL;
+
+CREATE TABLE tags (
+    collection TEXT NOT NULL, tenant TEXT NOT NULL, tag TEXT NOT NULL,
+    created_ms INTEGER NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (collection, tenant, tag, created_ms, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE history (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, call_id TEXT NOT NULL, request_id TEXT,
+    at_ms INTEGER NOT NULL, rank INTEGER NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (tenant, id)
+) STRICT;
+CREATE INDEX history_call ON history (tenant, call_id, at_ms, rank, sequence, id);
+CREATE INDEX history_request ON history (tenant, request_id) WHERE request_id IS NOT NULL;
+
+CREATE TABLE outcomes (
+    tenant TEXT NOT NULL, call_id TEXT NOT NULL, agent_id TEXT NOT NULL, revision INTEGER NOT NULL,
+    code TEXT NOT NULL, origin TEXT NOT NULL, decided_ms INTEGER NOT NULL,
+    campaign_id TEXT, project_id TEXT, body BLOB NOT NULL,
+    PRIMARY KEY (tenant, call_id, agent_id)
+) STRICT;
+CREATE INDEX outcomes_newest ON outcomes (tenant, decided_ms, call_id, agent_id);
+"""
+
+
+class SchemaRefused(AftercallError):
+    """The file was written by a newer version, or with another number of partitions."""
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Create the tables in an empty file; refuse a file that this version can't serve.
+
+    Raises:
+        SchemaRefused: see there.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise SchemaRefused(f"the data has schema {version}; this version knows up to {VERSION}")
+    if version == 0:
+        for statement in TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute("INSERT INTO settings VALUES ('partitions', ?)", (PARTITIONS,))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    (stored,) = connection.execute(
+        "SELECT value FROM settings WHERE name = 'partitions'"
+    ).fetchone()
+    if stored != PARTITIONS:
+        raise SchemaRefused(f"the data has {stored} partitions a topic, not {PARTITIONS}")

@@ -1,0 +1,112 @@
+"""What the loop knows of the log: where each partition ends, and its newest records.
+
+Only durable records come here, commit by commit, in order. A consumer that keeps up reads from
+here; one that is behind reads from the disk. Bounded per partition, whatever is written.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from shared.contracts.envelope import Record
+from shared.runtime.ports import Positions, TopicPartition
+
+RECORDS_MAX: Final = 1_000
+BYTES_MAX: Final = 2 * 1024 * 1024  # of values; the older half goes when either is passed
+
+
+class _Tail:
+    """The newest records of one partition, without a gap, up to its end."""
+
+    __slots__ = ("bytes", "end", "records")
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.records: list[Record] = []
+        self.bytes = 0
+
+    def add(self, record: Record) -> None:
+        self.end = record.offset + 1
+        self.records.append(record)
+        self.bytes += len(record.value)
+        while len(self.records) > RECORDS_MAX or self.bytes > BYTES_MAX:
+            del self.records[: len(self.records) // 2 + 1]
+            self.bytes = sum(len(kept.value) for kept in self.records)
+
+    def forget(self) -> None:
+        self.records.clear()
+        self.bytes = 0
+
+
+class Tails:
+    """Every partition's tail, and whoever waits for one to grow. Lives on the loop."""
+
+    def __init__(self, ends: Positions) -> None:
+        self._tails = {place: _Tail(end) for place, end in ends.items()}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+
+    def places(self) -> list[TopicPartition]:
+        """The partitions that ever held a record."""
+        return list(self._tails)
+
+    def end(self, place: TopicPartition) -> int:
+        """The offset that the next record will have."""
+        tail = self._tails.get(place)
+        return 0 if tail is None else tail.end
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Take what has just become durable, and wake whoever waits for these topics."""
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            tail = self._tails.get(place)
+            if tail is None:
+                tail = self._tails[place] = _Tail(0)
+            tail.add(record)
+        for topic in {record.topic for record in records}:
+            for future in self._waiting.pop(topic, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    def forget(self, place: TopicPartition) -> None:
+        """Leave this partition's records to the disk again."""
+        self._tails[place].forget()
+
+    def take(self, place: TopicPartition, offset: int, limit: int) -> list[Record] | None:
+        """Records from this offset on; None when memory doesn't reach back that far."""
+        tail = self._tails.get(place)
+        if tail is None or offset >= tail.end:
+            return []
+        if not tail.records or offset < tail.records[0].offset:
+            return None
+        first = offset - tail.records[0].offset
+        return tail.records[first : first + limit]
+
+    async def grown(self, topics: Iterable[str], seen: Positions, wait_s: float) -> bool:
+        """Wait until some partition of the topics ends beyond what was seen."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        names = frozenset(topics)
+        while not self._beyond(names, seen):
+            left = deadline - loop.time()
+            if left <= 0:
+                return False
+            await self._woken(names, left)
+        return True
+
+    def _beyond(self, topics: frozenset[str], seen: Positions) -> bool:
+        return any(
+            tail.end > seen.get(place, 0)
+            for place, tail in self._tails.items()
+            if place.topic in topics
+        )
+
+    async def _woken(self, topics: frozenset[str], wait_s: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        for topic in topics:
+            self._waiting[topic].add(future)
+        try:
+            await asyncio.wait((future,), timeout=wait_s)
+        finally:
+            for topic in topics:
+                self._waiting[topic].discard(future)
