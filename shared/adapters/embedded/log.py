@@ -178,5 +178,9 @@ class SqliteConsumer:
         """Let readers see what `publish_in` wrote, once it is durable."""
         self._log.show(records)
 
+    async def rewind(self) -> None:
+        """See `Consumer`."""
+        self._next = {}
+
     async def close(self) -> None:
         """See `Consumer`."""
