@@ -192,7 +192,10 @@ class EventLog(Protocol):
         ...
 
     async def read(self, place: TopicPartition, offset: int, limit: int) -> list[Record]:
-        """Records from this offset on, without a group."""
+        """Records from this offset on, without a group; none only where there is none.
+
+        Where the oldest are no longer kept, it begins with the first that is.
+        """
         ...
 
     async def positions(self, group: str, topics: Sequence[str]) -> dict[TopicPartition, int]:

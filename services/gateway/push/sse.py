@@ -1,0 +1,172 @@
+"""`GET /v1/stream`: the told topics as server-sent events.
+
+Frames are written by hand: a few lines of bytes, made once for all clients. What a client has seen
+is known by the client alone, as the `id` of the last event; the gateway keeps nothing of it.
+Source: WHATWG HTML, section 9.2 "Server-sent events".
+"""
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+from aiohttp import hdrs, web
+
+from services.gateway.desk import Desk
+from services.gateway.problems import Invalid
+from services.gateway.push.follower import Follower, follow
+from services.gateway.push.hub import HUB
+from services.gateway.push.position import POSITION_CHARS_MAX, Position
+from services.gateway.push.queue import Closing, TooSlow
+from services.gateway.push.told import dropped
+from services.gateway.route import FOUND, Body, Parameter, Route
+from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.topics import TOLD
+
+HEARTBEAT_S: Final = 15.0
+WRITE_S: Final = 20.0  # a client that takes nothing for so long is gone
+EVENTS_PER_WRITE_MAX: Final = 64
+_HELLO: Final = b": following\nretry: 2000\n"
+_HEADERS: Final = {
+    hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Accel-Buffering": "no",
+}
+
+
+async def stream(request: web.Request, _: Desk) -> web.StreamResponse:
+    """Send what is told until the client leaves, reads too slowly, or the gateway stops.
+
+    Raises:
+        Invalid: no such topic.
+        Refused: `bad_request`: the position is not one of ours.
+        Unavailable: too many clients, or the log does not answer.
+    """
+    tenant = request[FOUND].tenant.id
+    topics, since = asked_topics(request), asked_position(request)
+    try:
+        follower = await follow(request.app[HUB], tenant, topics, since)
+    except ValueError as error:
+        raise Refused("bad_request", str(error)) from None
+    response = web.StreamResponse(headers=_HEADERS)
+    try:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await response.prepare(request)
+            await _send_all(response, follower, tenant, request)
+    finally:
+        follower.leave()
+    return response
+
+
+def asked_topics(request: web.Request) -> frozenset[str]:
+    """The topics of `?topics=a,b`; all of them without it.
+
+    Raises:
+        Invalid: one of them is no topic that clients may follow.
+    """
+    asked = request.query.get("topics")
+    if asked is None:
+        return frozenset(TOLD)
+    topics = frozenset(asked.split(","))
+    if not topics <= frozenset(TOLD):
+        raise Invalid("no such topic", [{"field": "topics", "detail": f"any of {', '.join(TOLD)}"}])
+    return topics
+
+
+def asked_position(request: web.Request) -> Position | None:
+    """Where to go on; the header of a client that reconnects wins over the address.
+
+    Raises:
+        Refused: `bad_request`: not a position of ours.
+    """
+    text = request.headers.get("Last-Event-ID") or request.query.get("last_event_id")
+    if not text:
+        return None
+    try:
+        return Position.parse(text)
+    except ValueError as error:
+        raise Refused("bad_request", str(error)) from None
+
+
+async def _send_all(
+    response: web.StreamResponse, follower: Follower, tenant: str, request: web.Request
+) -> None:
+    """Write until it ends; the last frame says why, where the client can still hear it."""
+    # The id comes at once: who is cut off before the first event can resume as well.
+    await _write(response, request, _HELLO + _id_line(follower))
+    quiet_since = now = asyncio.get_running_loop().time()
+    try:
+        while True:
+            wait_s = max(0.0, quiet_since + HEARTBEAT_S - now)
+            told = await follower.take(events_max=EVENTS_PER_WRITE_MAX, wait_s=wait_s)
+            now = asyncio.get_running_loop().time()
+            if told:
+                await _write(response, request, b"".join(one.frame for one in told))
+            elif now - quiet_since >= HEARTBEAT_S:
+                await _write(response, request, b": heartbeat\n" + _id_line(follower))
+            else:
+                continue
+            quiet_since = now
+    except TooSlow:
+        now_ms = request.app[HUB].clock.now_ms()
+        await _write(response, request, dropped(tenant, follower.position, now_ms))
+    except Closing:
+        await _write(response, request, b": closing\n\n")
+    except Unavailable:
+        await _write(response, request, b": the log does not answer\n\n")
+
+
+def _id_line(follower: Follower) -> bytes:
+    """An id alone: clients keep it and dispatch nothing."""
+    return b"id: %b\n\n" % follower.position.text().encode()
+
+
+async def _write(response: web.StreamResponse, request: web.Request, frames: bytes) -> None:
+    try:
+        async with asyncio.timeout(WRITE_S):
+            await response.write(frames)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise
+
+
+async def end_streams(app: web.Application) -> None:
+    """For `app.on_shutdown`: streams end by themselves, so that nothing waits for them."""
+    app[HUB].close()
+
+
+_TEXT: Final[dict[str, Any]] = {"type": "string", "maxLength": POSITION_CHARS_MAX}
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        method="GET",
+        path="/v1/stream",
+        handler=stream,
+        operation_id="follow_stream",
+        summary="Follow calls, dispositions, user events and switch commands as they happen",
+        scope="read",
+        tag="stream",
+        parameters=(
+            Parameter("topics", f"Comma-separated; any of {', '.join(TOLD)}. All by default."),
+            Parameter(
+                "Last-Event-ID",
+                "The id of the last event received: everything after it comes first.",
+                place="header",
+                schema=_TEXT,
+            ),
+            Parameter("last_event_id", "The same, where a header can't be sent.", schema=_TEXT),
+        ),
+        responses={
+            200: Body(
+                "Server-sent events: `event` is the CloudEvent's type, `id` the position, `data` "
+                "the CloudEvent as JSON. `stream.gap` says that older records are no longer kept, "
+                "`stream.dropped` that the client read too slowly and should resume.",
+                media_type="text/event-stream",
+            ),
+            503: Body(
+                "No more clients can follow, or the log does not answer",
+                media_type="application/problem+json",
+            ),
+        },
+    ),
+)
