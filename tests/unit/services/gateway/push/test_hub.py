@@ -82,6 +82,7 @@ async def test_tenants_are_apart(hub: Hub, log: ForgetfulLog) -> None:
     longer = await follow(hub, "demo2", since=START)
     await take_all(one), await take_all(other), await take_all(longer)
     tell_many(log, 60)
+    tell(log, 7, tenant="demo2")
     await level(hub)
     for follower, tenant in ((one, "demo"), (other, "other"), (longer, "demo2")):
         assert set(ids(await take_all(follower))) == ids_in(log, tenant)
@@ -157,14 +158,33 @@ async def test_a_long_way_is_read_in_chunks_before_joining(hub: Hub, log: Forget
 
 
 @pytest.mark.asyncio
-async def test_nothing_is_lost_between_joining_and_catching_up(hub: Hub, log: ForgetfulLog) -> None:
-    tell_many(log, 40)
+async def test_nothing_is_lost_or_repeated_between_joining_and_catching_up(
+    hub: Hub, log: ForgetfulLog
+) -> None:
+    """Of one call, so that the rest takes several rounds, while the hub moves on."""
+    for number in range(0, 1250, 5):
+        tell(log, number)
     await level(hub)
+    for number in range(1250, 1300, 5):
+        tell(log, number)  # the hub has not seen these when the follower joins
     follower = await follow(hub, "demo", since=START)
-    first = await follower.take(events_max=7, wait_s=0)  # joined, and read up to there
-    tell_many(log, 40, start=40)
+    told = await follower.take(events_max=7, wait_s=0)
+    assert len(told) == CHUNK_RECORDS_MAX
+    for number in range(1300, 1350, 5):
+        tell(log, number)
     await level(hub)
-    assert sorted(ids(first) + ids(await take_all(follower))) == sorted(ids_in(log))
+    told += await take_all(follower)
+    assert [one.event.sequence for one in told] == list(range(1, 1350, 5))
+
+
+@pytest.mark.asyncio
+async def test_a_burst_beyond_one_chunk_is_handed_out_whole(hub: Hub, log: ForgetfulLog) -> None:
+    follower = await follow(hub, "demo")
+    await take_all(follower)
+    for number in range(0, 5 * (2 * CHUNK_RECORDS_MAX + 50), 5):
+        tell(log, number)
+    await level(hub)
+    assert len(await take_all(follower)) == 2 * CHUNK_RECORDS_MAX + 50
 
 
 @pytest.mark.asyncio
