@@ -7,7 +7,7 @@ Source: WHATWG HTML, section 9.2 "Server-sent events".
 
 import asyncio
 import contextlib
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs, web
 
@@ -18,6 +18,7 @@ from services.gateway.push.hub import HUB
 from services.gateway.push.position import POSITION_CHARS_MAX, Position
 from services.gateway.push.queue import Closing, TooSlow
 from services.gateway.push.told import dropped
+from services.gateway.queries import Query
 from services.gateway.route import FOUND, Body, Parameter, Route
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import TOLD
@@ -25,6 +26,13 @@ from shared.contracts.topics import TOLD
 HEARTBEAT_S: Final = 15.0
 WRITE_S: Final = 20.0  # a client that takes nothing for so long is gone
 EVENTS_PER_WRITE_MAX: Final = 64
+TOPICS: Final = Parameter(
+    "topics", f"any of {', '.join(TOLD)}, separated by commas; all by default"
+)
+LAST_EVENT_ID: Final = Parameter(
+    "Last-Event-ID", "the id of the last event received: what came after it comes first", "header"
+)
+SINCE: Final = Parameter("last_event_id", "the same, where a header can't be sent")
 _HELLO: Final = b": following\nretry: 2000\n"
 _HEADERS: Final = {
     hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
@@ -41,8 +49,9 @@ async def stream(request: web.Request, _: Desk) -> web.StreamResponse:
         Refused: `bad_request`: the position is not one of ours.
         Unavailable: too many clients, or the log does not answer.
     """
+    query = Query(request, TOPICS, SINCE)
+    topics, since = asked_topics(query), asked_position(request, query)
     tenant = request[FOUND].tenant.id
-    topics, since = asked_topics(request), asked_position(request)
     try:
         follower = await follow(request.app[HUB], tenant, topics, since)
     except ValueError as error:
@@ -57,29 +66,29 @@ async def stream(request: web.Request, _: Desk) -> web.StreamResponse:
     return response
 
 
-def asked_topics(request: web.Request) -> frozenset[str]:
+def asked_topics(query: Query) -> frozenset[str]:
     """The topics of `?topics=a,b`; all of them without it.
 
     Raises:
         Invalid: one of them is no topic that clients may follow.
     """
-    asked = request.query.get("topics")
-    if asked is None:
-        return frozenset(TOLD)
-    topics = frozenset(asked.split(","))
+    asked = query.text("topics")
+    topics = frozenset(TOLD if asked is None else asked.split(","))
     if not topics <= frozenset(TOLD):
-        raise Invalid("no such topic", [{"field": "topics", "detail": f"any of {', '.join(TOLD)}"}])
+        detail = f"any of {', '.join(TOLD)}"
+        raise Invalid(f"query parameter topics: {detail}", [{"field": "topics", "detail": detail}])
     return topics
 
 
-def asked_position(request: web.Request) -> Position | None:
+def asked_position(request: web.Request, query: Query) -> Position | None:
     """Where to go on; the header of a client that reconnects wins over the address.
 
     Raises:
         Refused: `bad_request`: not a position of ours.
     """
-    text = request.headers.get("Last-Event-ID") or request.query.get("last_event_id")
-    if not text:
+    text = query.text("last_event_id", POSITION_CHARS_MAX)
+    text = request.headers.get(LAST_EVENT_ID.name) or text
+    if text is None:
         return None
     try:
         return Position.parse(text)
@@ -135,27 +144,16 @@ async def end_streams(app: web.Application) -> None:
     app[HUB].close()
 
 
-_TEXT: Final[dict[str, Any]] = {"type": "string", "maxLength": POSITION_CHARS_MAX}
-
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="GET",
         path="/v1/stream",
         handler=stream,
-        operation_id="follow_stream",
+        operation_id="followStream",
         summary="Follow calls, dispositions, user events and switch commands as they happen",
         scope="read",
         tag="stream",
-        parameters=(
-            Parameter("topics", f"Comma-separated; any of {', '.join(TOLD)}. All by default."),
-            Parameter(
-                "Last-Event-ID",
-                "The id of the last event received: everything after it comes first.",
-                place="header",
-                schema=_TEXT,
-            ),
-            Parameter("last_event_id", "The same, where a header can't be sent.", schema=_TEXT),
-        ),
+        parameters=(TOPICS, LAST_EVENT_ID, SINCE),
         responses={
             200: Body(
                 "Server-sent events: `event` is the CloudEvent's type, `id` the position, `data` "

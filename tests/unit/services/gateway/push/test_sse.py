@@ -159,6 +159,11 @@ async def test_a_position_that_is_not_ours_is_refused(client: Client, position: 
 
 
 @pytest.mark.asyncio
+async def test_a_misspelt_parameter_is_refused(client: Client) -> None:
+    assert (await client.get("/v1/stream?topic=calls.changed")).status == 422
+
+
+@pytest.mark.asyncio
 async def test_one_client_too_many_is_told_to_come_back(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
