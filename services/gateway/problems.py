@@ -110,6 +110,8 @@ def explain(error: Exception) -> Problem:
             return Problem("unavailable", UNKNOWN_RETRY, {"Retry-After": str(RETRY_AFTER_S)})
         case web.HTTPException():
             return _of_http(error)
+        case web.RequestPayloadError() | ConnectionError():
+            return Problem("bad_request", "the body ends early or breaks its encoding")
         case _:
             return Problem("internal", "this is our fault, not yours")
 

@@ -1,0 +1,51 @@
+"""The admin port: metrics and health. It binds an address of its own, never the public port."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import orjson
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from services.gateway.bodies import answer
+
+Readiness = Callable[[], Awaitable[Mapping[str, str]]]
+"""By part: `ok`, or why it is not."""
+
+OK: Final = "ok"
+
+
+def build_admin_app(registry: CollectorRegistry, readiness: Readiness) -> web.Application:
+    """The application of the admin port.
+
+    Args:
+        registry: whose metrics `/metrics` shows.
+        readiness: asked by `/readyz`; a part that raises is not ready, and says so.
+    """
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return answer({"status": OK})
+
+    async def readyz(_: web.Request) -> web.Response:
+        try:
+            parts = dict(await readiness())
+        except Exception as error:  # noqa: BLE001 - whatever it is, this process is not ready
+            parts = {"readiness": type(error).__name__}
+        ready = all(why == OK for why in parts.values())
+        document = {"status": OK if ready else "not ready", "parts": parts}
+        return web.Response(
+            body=orjson.dumps(document),
+            status=200 if ready else 503,
+            content_type="application/json",
+        )
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    return app

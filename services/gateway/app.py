@@ -1,0 +1,55 @@
+"""The gateway as one aiohttp application: route tables in, application out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from services.gateway.desk import Desk
+from services.gateway.dialects.dialect import Dialect
+from services.gateway.edge import Observe, edge, ignore_request, serve
+from services.gateway.openapi import openapi
+from services.gateway.route import Route
+from services.gateway.routes import calls, dispositions, documents, events, reports
+from shared.contracts.limits import BODY_BYTES_MAX
+
+NATIVE: Final = (*dispositions.ROUTES, *events.ROUTES, *calls.ROUTES, *reports.ROUTES)
+TABLE: Final = web.AppKey("table", tuple[Route, ...])
+"""Every route that is served: the router and /openapi.json are made of it."""
+
+_STREAM: Final = "text/event-stream"
+
+
+def build_app(
+    desk: Desk,
+    *,
+    dialects: Sequence[Dialect] = (),
+    more: Sequence[Route] = (),
+    observe: Observe = ignore_request,
+) -> web.Application:
+    """The application.
+
+    Args:
+        desk: what the routes ask.
+        dialects: vendors' routes, each with its own shape of errors.
+        more: routes of the stream and of the console.
+        observe: told of each request, for metrics.
+    """
+    app = web.Application(middlewares=[edge(dialects, observe)], client_max_size=BODY_BYTES_MAX)
+    spoken = [route for dialect in dialects for route in dialect.routes]
+    pages = documents.document_routes(lambda: document)
+    table = (*NATIVE, *spoken, *more, *pages)
+    document = orjson.dumps(openapi(table))
+    app[TABLE] = table
+    for route in table:
+        handler = serve(route, desk)
+        app.router.add_route(route.method, route.path, handler)
+        if route.method == "GET" and not _is_stream(route):
+            app.router.add_route("HEAD", route.path, handler)
+    return app
+
+
+def _is_stream(route: Route) -> bool:
+    """Whether an answer has no end; a HEAD of it would have none, too."""
+    return any(body.media_type == _STREAM for body in route.responses.values())

@@ -1,0 +1,1 @@
+"""A plain page that shows /openapi.json: files of our own, no request to another host."""
