@@ -4,6 +4,7 @@ Source: docs.genesys.com, "CallResource", "UserResource", and the notification o
 "SetCallDisposition".
 """
 
+import re
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -22,6 +23,8 @@ _STATE: Final = {
     Phase.WRAP_UP: "Released",
     Phase.RELEASED: "Completed",
 }
+_e164_matches: Final = re.compile(r"\+[1-9][0-9]{1,14}").fullmatch
+_not_digits: Final = re.compile(r"[^0-9]+")
 _CALL_TYPE: Final = {"inbound": "Inbound", "outbound": "Outbound", None: "Unknown"}
 
 
@@ -100,10 +103,10 @@ def _participants(call: Call) -> list[dict[str, str]]:
         return []
     return [
         {
-            "e164Number": number if number.startswith("+") else "",
+            "e164Number": number if _e164_matches(number) else "",
             "formattedPhoneNumber": number,
             "phoneNumber": number,
-            "digits": "".join(digit for digit in number if digit.isascii() and digit.isdigit()),
+            "digits": _not_digits.sub("", number),
         }
     ]
 
