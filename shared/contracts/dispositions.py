@@ -78,7 +78,10 @@ class Previous(Struct, frozen=True, kw_only=True):
 
 
 class Queued(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A disposition that waits for its agent to leave the call."""
+    """A disposition that waits for its agent to leave the call.
+
+    `segment` is the agent's when it was queued: an agent in a later one has left since.
+    """
 
     code: str
     key: str
@@ -90,6 +93,7 @@ class Queued(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pause_reason: str | None = None
     release_after: bool = False
     tell_in_wrap_up: bool = False
+    segment: int = 0
 
 
 class Disposition(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,118 @@
+"""What follows from a disposition: events for reporting, commands for the switch.
+
+Everything told carries ids and codes; a comment, a name or a number never leaves the document.
+"""
+
+from typing import Literal
+
+from services.worker.model import OUTCOMES, Given, Row
+from shared.contracts.calls import Call
+from shared.contracts.dispositions import (
+    USER_EVENT,
+    Disposition,
+    DispositionTold,
+    Previous,
+    Queued,
+    SwitchCommand,
+    callback_at,
+)
+from shared.contracts.instants import to_wire
+from shared.contracts.telephony import CALL_RELEASED, CallReleased
+from shared.contracts.topics import (
+    DISPOSITION_EVENTS,
+    SWITCH_COMMANDS,
+    TELEPHONY_EVENTS,
+    USER_EVENTS,
+)
+from shared.kernel import Publish
+
+Command = Literal["agent.pause", "agent.release", "call.attach_data"]
+
+
+class Effects:
+    """The effects of one decision, in the order in which they are to be published."""
+
+    def __init__(self, given: Given, call: Call | None) -> None:
+        self.published: list[Publish] = []
+        self.decided_at = to_wire(given.now_ms)
+        self.call_version = 0 if call is None else call.version
+        self._given = given
+        self._call = call
+
+    def event(
+        self,
+        type_: str,
+        row: Row,
+        agent_id: str,
+        about: Disposition | Queued | None = None,
+        previous: Previous | None = None,
+    ) -> None:
+        """Tell it on `disposition.events`."""
+        told = self._told(row, agent_id, about, previous)
+        self.published.append(Publish(DISPOSITION_EVENTS, type_, told))
+
+    def user_event(
+        self, row: Row, agent_id: str, disposition: Disposition, previous: Previous | None
+    ) -> None:
+        """Tell reporting on `user.events`, the code under its key."""
+        user_data = {disposition.key: disposition.code}
+        told = self._told(row, agent_id, disposition, previous, user_data)
+        self.published.append(Publish(USER_EVENTS, USER_EVENT, told))
+
+    def command(
+        self,
+        type_: Command,
+        agent_id: str,
+        request_id: str | None,
+        *,
+        reason: str | None = None,
+        user_data: dict[str, str] | None = None,
+    ) -> None:
+        """Ask the switch."""
+        command = SwitchCommand(
+            tenant=self._given.tenant,
+            call_id=self._given.call_id,
+            agent_id=agent_id,
+            decided_at=self.decided_at,
+            reason=reason,
+            user_data=user_data,
+            request_id=request_id,
+        )
+        self.published.append(Publish(SWITCH_COMMANDS, type_, command))
+
+    def end_wrap_up(self, agent_id: str) -> None:
+        """Ask callstate to release the agent."""
+        released = CallReleased(agent_id=agent_id)
+        self.published.append(Publish(TELEPHONY_EVENTS, CALL_RELEASED, released))
+
+    def _told(
+        self,
+        row: Row,
+        agent_id: str,
+        about: Disposition | Queued | None,
+        previous: Previous | None,
+        user_data: dict[str, str] | None = None,
+    ) -> DispositionTold:
+        call = self._call
+        return DispositionTold(
+            tenant=self._given.tenant,
+            call_id=self._given.call_id,
+            agent_id=agent_id,
+            rule=row.rule,
+            decided_at=self.decided_at,
+            call_version=self.call_version,
+            code=None if about is None else about.code,
+            key=None if about is None else about.key,
+            origin=row.origin or None,
+            outcome=OUTCOMES.get(row.told),
+            problem=row.problem,
+            request_id=None if about is None else about.request_id or None,
+            revision=about.revision if isinstance(about, Disposition) else None,
+            previous=previous,
+            callback_at=None if about is None else callback_at(about.callback_ms),
+            user_data=user_data,
+            customer_id=None if call is None else call.customer_id,
+            campaign_id=None if call is None else call.campaign_id,
+            project_id=None if call is None else call.project_id,
+            record_id=None if call is None else call.record_id,
+        )

@@ -1,0 +1,211 @@
+"""What a record of the public topics says to history and reports. Pure.
+
+Each record is one line of its call's history; one that makes a disposition final is also that
+agent's newest outcome. Ids and order come from the record, so reading it again writes the same.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from services.worker.topology import MALFORMED, read_changed, read_event, read_request
+from shared.contracts.dispositions import USER_EVENT, DispositionTold, Origin, Outcome, Previous
+from shared.contracts.envelope import Event, Record
+from shared.contracts.errors import Poison
+from shared.contracts.instants import from_wire, to_wire
+from shared.contracts.topics import (
+    CALLS_CHANGED,
+    DISPOSITION_EVENTS,
+    DISPOSITION_REQUESTS,
+    USER_EVENTS,
+)
+from shared.runtime.history import Entry, OutcomeRow
+
+_FINAL: Final = ("disposition.saved", "disposition.corrected", USER_EVENT)
+_RANK: Final = {"event": 0, "timer": 0, "request": 1, "verdict": 2}
+_USER_EVENT_RANK: Final = 3  # its sequence counts apart, and it follows what it tells of
+
+_told_decoder: Final = msgspec.json.Decoder(DispositionTold)
+
+
+class EntryBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a call's history, as the API shows it."""
+
+    at: str
+    kind: Literal["event", "timer", "request", "verdict"]
+    type: str
+    rule: str
+    agent_id: str | None = None
+    event_id: str | None = None
+    time: str | None = None
+    phase: str | None = None
+    version: int | None = None
+    user_data_keys: tuple[str, ...] = ()
+    request_id: str | None = None
+    dialect: str | None = None
+    outcome: Outcome | None = None
+    problem: str | None = None
+    code: str | None = None
+    key: str | None = None
+    origin: Origin | None = None
+    revision: int | None = None
+    previous: Previous | None = None
+    callback_at: str | None = None
+    decided_at: str | None = None
+    call_version: int | None = None
+
+
+class OutcomeBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest disposition of one agent on one call, as the API shows it."""
+
+    call_id: str
+    agent_id: str
+    code: str
+    key: str
+    origin: Origin
+    decided_at: str
+    revision: int
+    request_id: str | None = None
+    previous: Previous | None = None
+    customer_id: str | None = None
+    campaign_id: str | None = None
+    project_id: str | None = None
+    record_id: str | None = None
+
+
+class Line(Struct, frozen=True):
+    """What one record comes to."""
+
+    entry: Entry
+    outcome: OutcomeRow | None = None
+
+
+def read(record: Record) -> Line:
+    """Read one record of the topics in `READERS`.
+
+    Raises:
+        Poison: it is not what we write there.
+    """
+    event = read_event(record)
+    try:
+        return READERS[record.topic](record, event)
+    except MALFORMED as error:
+        raise Poison("bad_data", str(error)) from None
+    except ValueError as error:
+        raise Poison("bad_data", str(error)) from None
+
+
+def _of_call(record: Record, event: Event) -> Line:
+    changed = read_changed(event)
+    change = changed.change
+    body = EntryBody(
+        at=change.at,
+        kind=change.kind,
+        type=change.type,
+        rule=change.rule,
+        agent_id=change.agent_id,
+        event_id=change.event_id,
+        time=change.time,
+        phase=changed.phase,
+        version=changed.version,
+        user_data_keys=change.user_data_keys,
+    )
+    return Line(_entry(record, event, body, event.sequence or changed.version))
+
+
+def _of_request(record: Record, event: Event) -> Line:
+    request = read_request(event)
+    body = EntryBody(
+        at=to_wire(record.timestamp_ms),
+        kind="request",
+        type=event.type,
+        rule="admitted",
+        agent_id=request.agent_id,
+        request_id=request.request_id,
+        dialect=request.dialect,
+        code=request.code,
+        key=request.key,
+    )
+    return Line(_entry(record, event, body, record.offset))
+
+
+def _of_disposition(record: Record, event: Event) -> Line:
+    told = _told_decoder.decode(event.data)
+    if (told.tenant, told.call_id) != (event.tenant, event.subject):
+        raise Poison("bad_data", "it tells of another call than its envelope")
+    body = EntryBody(
+        at=told.decided_at,
+        kind="verdict",
+        type=event.type,
+        rule=told.rule,
+        agent_id=told.agent_id,
+        request_id=told.request_id,
+        outcome=told.outcome,
+        problem=told.problem,
+        code=told.code,
+        key=told.key,
+        origin=told.origin,
+        revision=told.revision,
+        previous=told.previous,
+        callback_at=told.callback_at,
+        decided_at=told.decided_at,
+        call_version=told.call_version,
+    )
+    outcome = _outcome(told) if event.type in _FINAL else None
+    return Line(_entry(record, event, body, event.sequence or 0), outcome)
+
+
+def _entry(record: Record, event: Event, body: EntryBody, sequence: int) -> Entry:
+    rank = _USER_EVENT_RANK if record.topic == USER_EVENTS else _RANK[body.kind]
+    return Entry(
+        id=f"{record.topic}:{event.id}",
+        tenant=event.tenant,
+        call_id=event.subject,
+        at_ms=from_wire(body.at),
+        rank=rank,
+        sequence=sequence,
+        body=msgspec.json.encode(body),
+        request_id=body.request_id,
+    )
+
+
+def _outcome(told: DispositionTold) -> OutcomeRow:
+    if told.code is None or told.key is None or told.origin is None or told.revision is None:
+        raise Poison("bad_data", "a final disposition without code, key, origin or revision")
+    body = OutcomeBody(
+        call_id=told.call_id,
+        agent_id=told.agent_id,
+        code=told.code,
+        key=told.key,
+        origin=told.origin,
+        decided_at=told.decided_at,
+        revision=told.revision,
+        request_id=told.request_id,
+        previous=told.previous,
+        customer_id=told.customer_id,
+        campaign_id=told.campaign_id,
+        project_id=told.project_id,
+        record_id=told.record_id,
+    )
+    return OutcomeRow(
+        tenant=told.tenant,
+        call_id=told.call_id,
+        agent_id=told.agent_id,
+        revision=told.revision,
+        code=told.code,
+        origin=told.origin,
+        decided_ms=from_wire(told.decided_at),
+        campaign_id=told.campaign_id,
+        project_id=told.project_id,
+        body=msgspec.json.encode(body),
+    )
+
+
+READERS: Final[dict[str, Callable[[Record, Event], Line]]] = {
+    CALLS_CHANGED: _of_call,
+    DISPOSITION_REQUESTS: _of_request,
+    DISPOSITION_EVENTS: _of_disposition,
+    USER_EVENTS: _of_disposition,
+}

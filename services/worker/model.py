@@ -1,0 +1,115 @@
+"""What the worker keeps of one call, what it is given to decide on, and the words of its table.
+
+One document per call holds the dispositions of all its agents, for they are decided against the
+same call; beside them stand the verdicts already given, so that a retry gets the same answer.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
+
+from shared.contracts.dispositions import (
+    USER_EVENT,
+    AgentDispositions,
+    DispositionRequest,
+    Origin,
+    Outcome,
+    Verdict,
+)
+
+
+class KeptVerdict(Struct, frozen=True, kw_only=True):
+    """An answer already given. `body_hash` is of the request that was answered."""
+
+    body_hash: str
+    verdict: Verdict
+    kept_ms: int
+
+
+class DispositionsState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The stored form; `DispositionsDocument` is what others read of it.
+
+    Attributes:
+        created_ms: of the first write.
+        call_version: of the call that the last write was decided on; 0 without a call.
+        verdicts: by idempotency key, in the order they were given.
+        release_asked: agent to the segment whose wrap-up the worker has asked to end.
+    """
+
+    created_ms: int
+    call_version: int = 0
+    agents: tuple[AgentDispositions, ...] = ()
+    verdicts: dict[str, KeptVerdict] = {}
+    release_asked: dict[str, int] = {}
+
+
+class Requested(Struct, frozen=True, kw_only=True):
+    """Somebody asks for a disposition."""
+
+    tenant: str
+    call_id: str
+    request: DispositionRequest
+    now_ms: int
+
+
+class CallMoved(Struct, frozen=True, kw_only=True):
+    """The call has changed; only a trigger, for the call itself is read beside the document."""
+
+    tenant: str
+    call_id: str
+    version: int
+    now_ms: int
+
+
+Given = Requested | CallMoved
+
+
+class Standing(StrEnum):
+    """Where the agent stands, by the call that was read."""
+
+    NO_CALL = "no such call"
+    ABSENT = "never on the call"
+    ON_CALL = "ringing, active"
+    WRAP_UP = "wrap-up"
+    RELEASED = "released"
+
+
+Fact = Literal[
+    "queued",  # a disposition waits for the agent to leave
+    "left",  # the agent has left since it was queued, though perhaps come back
+    "disposed",  # one is final
+    "owed",  # the agent has handled the call, and no miss was told yet
+    "timeout_code",  # the call's rules save a code where none was chosen
+    "overdue",  # mandatory wrap-up has run past its deadline
+    "release_asked",  # the end of this very wrap-up was asked for already
+    "may_correct",  # the request's policy lets a second disposition correct the first
+    "may_be_late",  # the request's policy takes one after release
+]
+
+
+class Row(NamedTuple):
+    """One rule: for the call or for a request, when it fits, and what follows.
+
+    Attributes:
+        told: type of the event by which the outside learns of it.
+    """
+
+    rule: str
+    given: Literal["call", "request"]
+    agent: tuple[Standing, ...]
+    needs: tuple[Fact, ...]
+    lacks: tuple[Fact, ...]
+    told: str
+    origin: Origin | Literal[""] = ""
+    problem: str | None = None
+
+
+OUTCOMES: Final[dict[str, Outcome]] = {
+    "disposition.queued": Outcome.QUEUED,
+    "disposition.saved": Outcome.SAVED,
+    "disposition.corrected": Outcome.CORRECTED,
+    "disposition.refused": Outcome.REFUSED,
+    USER_EVENT: Outcome.USER_EVENT,
+}
+"""What a row that tells this answers a request."""

@@ -1,0 +1,187 @@
+"""The worker as the processor sees it: which record decides on which document."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from services.worker import dispositions
+from services.worker.model import CallMoved, DispositionsState, Given, Requested
+from shared.contracts import limits
+from shared.contracts.calls import Call, CallChanged, CallDocument
+from shared.contracts.dispositions import REQUESTED, DispositionRequest
+from shared.contracts.envelope import Event, Record, from_record
+from shared.contracts.errors import Poison
+from shared.contracts.ids import call_key, is_id, split_key
+from shared.contracts.instants import INSTANT_MS_MAX
+from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS
+from shared.contracts.values import check_text
+from shared.kernel import Decision
+from shared.runtime.ports import Index
+from shared.runtime.topology import Aggregate, Routed
+
+COLLECTION: Final = "dispositions"
+CALLS: Final = "calls"
+
+_request_decoder: Final = msgspec.json.Decoder(DispositionRequest)
+_changed_decoder: Final = msgspec.json.Decoder(CallChanged)
+_state_decoder: Final = msgspec.json.Decoder(DispositionsState)
+_call_decoder: Final = msgspec.json.Decoder(CallDocument)
+_encoder: Final = msgspec.json.Encoder()
+
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class DispositionsAggregate:
+    """The dispositions of one call."""
+
+    def decode(self, state: bytes) -> DispositionsState:
+        """The stored state."""
+        return _state_decoder.decode(state)
+
+    def encode(self, state: DispositionsState) -> bytes:
+        """The state to store; verdicts keep the order in which they were given."""
+        return _encoder.encode(state)
+
+    def decide(
+        self, state: DispositionsState | None, given: Given, beside: Call | None
+    ) -> Decision[DispositionsState | None]:
+        """The rules of `services.worker.dispositions`."""
+        return dispositions.decide(state, given, beside)
+
+    def recall(self, state: DispositionsState | None, given: Given) -> Struct | None:
+        """The verdict that a request already applied was given."""
+        return dispositions.recall(state, given) if isinstance(given, Requested) else None
+
+    def index(self, state: DispositionsState) -> Index:
+        """By agent."""
+        tags = tuple(f"agent:{agent.agent_id}" for agent in state.agents)
+        return Index(created_ms=state.created_ms, tags=tags)
+
+
+class WorkerTopology:
+    """`Topology` of the worker."""
+
+    def __init__(self) -> None:
+        self.group = "worker"
+        self.source = "/aftercall/worker"
+        self.topics: tuple[str, ...] = (DISPOSITION_REQUESTS, CALLS_CHANGED)
+        self.aggregates: Mapping[str, Aggregate] = {COLLECTION: DispositionsAggregate()}
+        self.beside: str | None = CALLS
+
+    def route(self, record: Record) -> Routed:
+        """Understand a record.
+
+        Raises:
+            Poison: `bad_key`, `bad_envelope`, `unknown_type` or `bad_data`.
+        """
+        event = read_event(record)
+        if record.topic == DISPOSITION_REQUESTS:
+            return _routed(record, event, _requested(record, event))
+        version = read_changed(event).version
+        moved = CallMoved(
+            tenant=event.tenant,
+            call_id=event.subject,
+            version=version,
+            now_ms=record.timestamp_ms,
+        )
+        return _routed(record, event, moved, version)
+
+    def read_beside(self, state: bytes) -> tuple[Any, int]:
+        """The call, and its version."""
+        call = _call_decoder.decode(state).call
+        return call, call.version
+
+
+def _routed(record: Record, event: Event, given: Given, beside_version: int = 0) -> Routed:
+    return Routed(
+        collection=COLLECTION,
+        key=record.key,
+        tenant=event.tenant,
+        subject=event.subject,
+        input=given,
+        reply_to=event.reply_to,
+        beside_version=beside_version,
+    )
+
+
+def _requested(record: Record, event: Event) -> Requested:
+    return Requested(
+        tenant=event.tenant,
+        call_id=event.subject,
+        request=read_request(event),
+        now_ms=record.timestamp_ms,
+    )
+
+
+def read_event(record: Record) -> Event:
+    """The event of a record whose key says the same of tenant and call as its envelope.
+
+    Raises:
+        Poison: `bad_key` or `bad_envelope`.
+    """
+    event = from_record(record)
+    split_key(record.key)
+    if record.key != call_key(event.tenant, event.subject):
+        raise Poison("bad_key", "the record key is not tenant:subject of the envelope")
+    return event
+
+
+def read_request(event: Event) -> DispositionRequest:
+    """The request in an event.
+
+    Raises:
+        Poison: `unknown_type`, or `bad_data` with what is wrong.
+    """
+    if event.type != REQUESTED:
+        raise Poison("unknown_type", "no such request type")
+    try:
+        request = _request_decoder.decode(event.data)
+    except MALFORMED as error:
+        raise Poison("bad_data", str(error)) from None
+    _check(request, event)
+    return request
+
+
+def _check(request: DispositionRequest, event: Event) -> None:
+    """What the shape alone does not say, and a decision or a store would stumble over."""
+    if request.call_id != event.subject or not is_id(request.agent_id):
+        raise Poison("bad_data", "call_id is not the subject's, or agent_id is no id")
+    callback_ms = request.callback_ms
+    if callback_ms is not None and not 0 <= callback_ms <= INSTANT_MS_MAX:
+        raise Poison("bad_data", "callback_ms is no instant")
+    for name, chars_max in _CHARS_MAX.items():
+        text = getattr(request, name)
+        if text is not None and len(text) > chars_max:
+            raise Poison("bad_data", f"{name} is over {chars_max} characters")
+        try:
+            check_text(text or "")
+        except ValueError as error:
+            raise Poison("bad_data", f"{name}: {error}") from None
+
+
+_CHARS_MAX: Final = {
+    "request_id": limits.IDEMPOTENCY_KEY_CHARS_MAX,
+    "idempotency_key": limits.IDEMPOTENCY_KEY_CHARS_MAX,
+    "body_hash": limits.TEXT_CHARS_MAX,
+    "code": limits.TEXT_CHARS_MAX,
+    "key": limits.TEXT_CHARS_MAX,
+    "comment": limits.COMMENT_CHARS_MAX,
+    "pause_reason": limits.TEXT_CHARS_MAX,
+}
+
+
+def read_changed(event: Event) -> CallChanged:
+    """The change of a call in an event.
+
+    Raises:
+        Poison: `bad_data` with what is wrong, or that it is of another call.
+    """
+    try:
+        changed = _changed_decoder.decode(event.data)
+    except MALFORMED as error:
+        raise Poison("bad_data", str(error)) from None
+    if (changed.tenant, changed.call_id) != (event.tenant, event.subject):
+        raise Poison("bad_data", "it tells of another call than its envelope")
+    return changed
