@@ -1,0 +1,123 @@
+// Asks the native API and follows its stream. The key travels in a header, which EventSource can't
+// send, so the stream is read with fetch and parsed here (WHATWG HTML, section 9.2.6).
+
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 10_000;
+const SILENCE_MS = 40_000; // the server says something every 15 s
+
+export class Unauthorized extends Error {}
+
+export class Api {
+  // Server time minus this clock, in milliseconds, by the Date header (which has whole seconds).
+  offsetMs = 0;
+  #key;
+
+  constructor(key) {
+    this.#key = key;
+  }
+
+  async ask(path, options = {}) {
+    const headers = { Authorization: `Bearer ${this.#key}`, ...options.headers };
+    const response = await fetch(path, { ...options, headers, cache: "no-store" });
+    const date = Date.parse(response.headers.get("Date") ?? "");
+    if (!Number.isNaN(date)) this.offsetMs = date + 500 - Date.now();
+    if (response.status === 401 || response.status === 403) {
+      throw new Unauthorized(response.status === 401 ? "No such key." : "The key may not read.");
+    }
+    if (!response.ok) {
+      const error = new Error(`${response.status} for ${path}`);
+      error.status = response.status;
+      throw error;
+    }
+    return response;
+  }
+
+  async json(path) {
+    return (await this.ask(path)).json();
+  }
+
+  now() {
+    return Date.now() + this.offsetMs;
+  }
+
+  // Follows until the signal aborts. `on` is told: open(resumed), event({type, data}), and
+  // lost(waitMs, error) before each new attempt. Ends by Unauthorized when the key is refused.
+  async follow(topics, on, signal) {
+    let position = null;
+    let waitMs = RETRY_FIRST_MS;
+    while (!signal.aborted) {
+      const attempt = new AbortController();
+      const stop = () => attempt.abort();
+      signal.addEventListener("abort", stop, { once: true });
+      try {
+        const headers = position === null ? {} : { "Last-Event-ID": position };
+        const path = `/v1/stream?topics=${topics.join(",")}`;
+        const response = await this.ask(path, { headers, signal: attempt.signal });
+        await on.open(position !== null); // meanwhile the stream waits in the browser
+        for await (const event of events(response.body, attempt)) {
+          waitMs = RETRY_FIRST_MS;
+          if (event.id !== null) position = event.id;
+          if (event.data === null) continue;
+          on.event(event);
+        }
+        throw new Error("the stream ended");
+      } catch (error) {
+        if (error instanceof Unauthorized || signal.aborted) throw error;
+        if (error.status === 400) position = null; // of a log that is gone: begin anew
+        on.lost(waitMs, error);
+        await pause(waitMs * (0.75 + Math.random() / 2), signal);
+        waitMs = Math.min(waitMs * 2, RETRY_LAST_MS);
+      } finally {
+        attempt.abort();
+        signal.removeEventListener("abort", stop);
+      }
+    }
+  }
+}
+
+// The blocks of an event stream. An id may come without data: it moves the position alone.
+async function* events(body, attempt) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let block = { type: "message", id: null, data: null };
+  while (true) {
+    const watchdog = setTimeout(() => attempt.abort(), SILENCE_MS);
+    const { done, value } = await reader.read().finally(() => clearTimeout(watchdog));
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) {
+      if (line === "") {
+        if (block.data !== null || block.id !== null) yield finished(block);
+        block = { type: "message", id: null, data: null };
+      } else {
+        take(block, line);
+      }
+    }
+  }
+}
+
+function take(block, line) {
+  const colon = line.indexOf(":");
+  const name = colon < 0 ? line : line.slice(0, colon);
+  const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+  if (name === "event") block.type = value;
+  if (name === "id") block.id = value;
+  if (name === "data") block.data = block.data === null ? value : `${block.data}\n${value}`;
+}
+
+function finished(block) {
+  return { ...block, data: block.data === null ? null : JSON.parse(block.data) };
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
