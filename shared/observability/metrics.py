@@ -39,6 +39,16 @@ class Metrics:
             registry=registry,
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000),
         )
+        self.requests = Counter(
+            "aftercall_http_requests", "HTTP requests", ["route", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "aftercall_http_seconds",
+            "How long HTTP requests took",
+            ["route"],
+            registry=registry,
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+        )
         self.lag = Gauge(
             "aftercall_lag_records", "Records not yet processed", ["group"], registry=registry
         )
@@ -51,3 +61,8 @@ class Metrics:
         self.dead.labels(turn.group).inc(turn.dead)
         self.recovered.labels(turn.group).inc(turn.recovered)
         self.batch.labels(turn.group).observe(turn.records)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count one HTTP request."""
+        self.requests.labels(route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)

@@ -15,7 +15,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: of the record it was read from (`{topic}:{ce_id}`); the upsert key.
-        rank: among entries of one millisecond: event or timer 0, request 1, verdict 2.
+        rank: among entries of one millisecond: event or timer 0, request 1, verdict 2, user event 3.
         body: the entry as the API shows it, JSON.
     """
 

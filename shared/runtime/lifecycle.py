@@ -5,6 +5,7 @@ in still gets its answer. A part that fails stops the whole: a half-dead process
 """
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
@@ -19,6 +20,22 @@ Part = Callable[[asyncio.Event], Awaitable[None]]
 Stage = Mapping[str, Part]
 
 log = structlog.get_logger()
+
+
+def until_stopped(run: Callable[[], Awaitable[None]]) -> Part:
+    """A part of something that runs until it is cancelled."""
+
+    async def part(stopping: asyncio.Event) -> None:
+        running = asyncio.ensure_future(run())
+        stop = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait({running, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not running.done():
+            running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    return part
 
 
 class _Running:

@@ -75,6 +75,8 @@ class Processor:
         records_max: int = limits.BATCH_RECORDS_MAX,
         wait_s: float = 0.5,
     ) -> None:
+        self.group = topology.group
+        self.topics = topology.topics
         self._topology = topology
         self._event_log = event_log
         self._store = store

@@ -1,0 +1,88 @@
+"""The gateway put together: desk, dialects, stream, console, and the two listeners."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+
+from services.gateway.admin import Readiness, build_admin_app
+from services.gateway.app import build_app
+from services.gateway.desk import Desk
+from services.gateway.dialects.dialect import Dialect
+from services.gateway.push.hub import HUB, Hub
+from services.gateway.push.sse import ROUTES as STREAM
+from services.gateway.push.sse import end_streams
+from services.gateway.route import Route
+from services.gateway.verdicts import Waiters
+from services.settings import Settings
+from shared.contracts import limits
+from shared.observability.metrics import Metrics
+from shared.runtime.profile import Profile
+from shared.runtime.tenants import TenantDirectory
+
+BACKLOG: Final = 1024
+SHUTDOWN_S: Final = 5.0
+
+
+def build(
+    settings: Settings, profile: Profile, tenants: TenantDirectory, hub: Hub, metrics: Metrics
+) -> web.Application:
+    """The public application, its verdicts wired to the profile's replies."""
+    waiters = Waiters(f"gateway-{secrets.token_hex(4)}", timeout_s=settings.verdict_timeout_s)
+    profile.register(waiters.address, waiters.deliver)
+    desk = Desk(
+        tenants=tenants,
+        clock=profile.clock,
+        log=profile.log,
+        store=profile.store,
+        history=profile.history,
+        waiters=waiters,
+    )
+    app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request)
+    app[HUB] = hub
+    app.on_shutdown.append(end_streams)
+    return app
+
+
+class Listener:
+    """An application on an address. `start` before anything else says whether it is free."""
+
+    def __init__(self, app: web.Application, host: str, port: int) -> None:
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            # A connection that has sent no whole request head by then is closed.
+            keepalive_timeout=limits.HEADER_RECEIPT_S,
+            shutdown_timeout=SHUTDOWN_S,
+        )
+        self._host = host
+        self._port = port
+
+    async def start(self) -> int:
+        """Listen.
+
+        Returns:
+            The port, which the system chose if it was 0.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port, backlog=BACKLOG).start()
+        return int(self._runner.addresses[0][1])
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until told to stop; requests in hand are finished."""
+        await stopping.wait()
+        await self._runner.cleanup()
+
+
+def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
+    """The application of the admin port."""
+    return build_admin_app(metrics.registry, readiness)
+
+
+DIALECTS: Final[Sequence[Dialect]] = ()
+MORE: Final[Sequence[Route]] = (*STREAM,)

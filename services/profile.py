@@ -1,0 +1,26 @@
+"""Which adapters a profile means. The only place that knows them, beside the tests."""
+
+from services.settings import Settings
+from shared.adapters.clock import SystemClock
+from shared.adapters.embedded import open_embedded
+from shared.runtime.profile import Profile
+
+
+async def open_profile(settings: Settings) -> Profile:
+    """The adapters of the profile that the settings name.
+
+    Raises:
+        AftercallError: the data directory is in use, or not for this version.
+    """
+    clock = SystemClock()
+    embedded = await open_embedded(settings.data_dir, clock)
+    return Profile(
+        clock=clock,
+        log=embedded.log,
+        store=embedded.store,
+        history=embedded.history,
+        commit=embedded.commit,
+        replies=embedded.replies,
+        register=embedded.replies.register,
+        close=embedded.close,
+    )

@@ -1,0 +1,28 @@
+"""A profile: one choice of log, store and commit that belong together."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from shared.runtime.history import HistoryStore
+from shared.runtime.ports import Answer, Clock, Commit, EventLog, Replies, StateStore
+
+Deliver = Callable[[Sequence[Answer]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a service needs of the world.
+
+    Attributes:
+        register: says where answers for this reply address are to be delivered.
+        close: gives everything back; nothing of the profile may be used after.
+    """
+
+    clock: Clock
+    log: EventLog
+    store: StateStore
+    history: HistoryStore
+    commit: Commit
+    replies: Replies
+    register: Callable[[str, Deliver], None]
+    close: Callable[[], Awaitable[None]]
