@@ -15,11 +15,10 @@ from shared.contracts import limits
 from shared.contracts.dispositions import DispositionRequest, Policy
 from shared.contracts.errors import Refused
 from shared.contracts.ids import is_id
+from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.tenants import Tenant
-from shared.contracts.values import check_text
+from shared.contracts.values import check_json, check_text
 
-# The key becomes a key of user data: what a store can't hold there is refused here.
-_key_matches: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_ :-]{0,127}").fullmatch
 _idempotency_key_matches: Final = re.compile(
     rf"[\x20-\x7e]{{1,{limits.IDEMPOTENCY_KEY_CHARS_MAX}}}"
 ).fullmatch
@@ -103,8 +102,10 @@ def _check_shape(asked: Asked, key: str) -> None:
     """Refuse what a store or a log could not hold, whichever dialect let it through."""
     if not is_id(asked.call_id) or not is_id(asked.agent_id):
         raise Refused("validation", "an id breaks the pattern of ids")
-    if _key_matches(key) is None:
-        raise Refused("validation", "the key holds a character that is not allowed")
+    try:
+        check_json({key: asked.code})  # it is to stand in user data, under these very rules
+    except ValueError as error:
+        raise Refused("validation", f"key: {error}") from None
     if (
         asked.idempotency_key is not None
         and _idempotency_key_matches(asked.idempotency_key) is None
@@ -113,6 +114,8 @@ def _check_shape(asked: Asked, key: str) -> None:
             "validation",
             f"an idempotency key is 1 to {limits.IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII",
         )
+    if asked.callback_ms is not None and not 0 <= asked.callback_ms <= INSTANT_MS_MAX:
+        raise Refused("validation", "the callback time is not in the years 1970 to 9999")
     _check_length("comment", asked.comment, limits.COMMENT_CHARS_MAX)
     _check_length("pause_reason", asked.pause_reason, limits.TEXT_CHARS_MAX)
 

@@ -18,6 +18,7 @@ from shared.adapters.tenants_form import FileForm, TenantForm
 from shared.contracts.calls import WrapUpMode
 from shared.contracts.ids import is_id, is_tenant_id
 from shared.contracts.tenants import Code, Credential, Tenant
+from shared.contracts.values import check_json
 from shared.runtime.tenants import Found
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -132,6 +133,7 @@ def _check(tenant: Tenant) -> None:
     _refuse_twins(f"{where}: code", (code.code for code in leaves))
     _refuse_twins(f"{where}: code id", (code.id for code in _every(tenant.codes)))
     _refuse_twins(f"{where}: credential", (credential.id for credential in tenant.credentials))
+    check_json({tenant.disposition_key: ""})
     _check_wrap_up(tenant, where)
     try:
         ZoneInfo(tenant.time_zone)

@@ -32,13 +32,15 @@ def from_datetime(moment: datetime) -> int:
     """Milliseconds since the epoch.
 
     Raises:
-        ValueError: the value has no offset, or lies before the epoch.
+        ValueError: the value has no offset, or does not lie in the years 1970 to 9999 (UTC).
     """
     if moment.utcoffset() is None:
         raise ValueError("a time needs an offset, such as Z or +01:00")
     instant_ms = (moment - _EPOCH) // _MS
     if instant_ms < 0:
         raise ValueError("a time before 1970 makes no sense here")
+    if instant_ms > INSTANT_MS_MAX:
+        raise ValueError("a time beyond the year 9999 can't be written back")
     return instant_ms
 
 
