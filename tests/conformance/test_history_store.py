@@ -1,0 +1,257 @@
+"""What `HistoryStore` promises, over every adapter."""
+
+import base64
+
+import pytest
+from msgspec.structs import replace
+
+from shared.contracts.instants import from_wire
+from shared.runtime.history import GROUPS, Count, Entry, HistoryStore, OutcomeRow
+from tests.conformance.adapters import Parts, Profile
+
+pytestmark = pytest.mark.asyncio
+
+NOW_MS = from_wire("2026-11-21T14:00:00Z")
+HOUR_MS = 3_600_000
+LAST_MS = NOW_MS + 1_000 * HOUR_MS
+
+
+def entry(id: str = "e-1", body: bytes = b"", **fields: object) -> Entry:  # noqa: A002 - the field's name
+    named = {"tenant": "demo", "call_id": "call-1", "at_ms": 0, "rank": 0, "sequence": 0}
+    return Entry(id=id, body=body or id.encode(), **{**named, **fields})  # type: ignore[arg-type]
+
+
+def outcome(call_id: str = "call-1", agent_id: str = "agent-1", **fields: object) -> OutcomeRow:
+    named = {
+        "tenant": "demo",
+        "revision": 1,
+        "code": "Sale",
+        "origin": "wrap_up",
+        "decided_ms": NOW_MS,
+        "campaign_id": None,
+        "project_id": None,
+        "body": f"{call_id} {agent_id}".encode(),
+    }
+    return OutcomeRow(call_id=call_id, agent_id=agent_id, **{**named, **fields})  # type: ignore[arg-type]
+
+
+async def bodies(history: HistoryStore, tenant: str = "demo", /, **wanted: object) -> list[bytes]:
+    spread = {"from_ms": 0, "to_ms": LAST_MS, **wanted}
+    page = await history.outcomes(tenant, **spread)  # type: ignore[arg-type]
+    assert page.next is None
+    return list(page.bodies)
+
+
+async def counted(history: HistoryStore, *group_by: str) -> list[Count]:
+    return await history.counts("demo", group_by=group_by, from_ms=0, to_ms=LAST_MS)
+
+
+async def test_entries_come_by_time_then_rank_then_sequence(profile: Profile) -> None:
+    rows = [
+        entry("verdict", at_ms=5, rank=2, sequence=1),
+        entry("later", at_ms=6),
+        entry("third", at_ms=5, rank=0, sequence=3),
+        entry("request", at_ms=5, rank=1),
+        entry("second", at_ms=5, rank=0, sequence=2),
+        entry("first", at_ms=4, rank=2, sequence=9),
+        entry("elsewhere", call_id="call-2"),
+    ]
+    in_order = [b"first", b"second", b"third", b"request", b"verdict", b"later"]
+    async with profile.open() as parts:
+        await parts.history.upsert(rows, [])
+        assert await parts.history.entries("demo", "call-1") == in_order
+    async with profile.open() as parts:
+        assert await parts.history.entries("demo", "call-1") == in_order
+        assert await parts.history.entries("demo", "call-2") == [b"elsewhere"]
+
+
+async def test_a_call_that_nobody_spoke_of_has_no_entries(parts: Parts) -> None:
+    assert await parts.history.entries("demo", "call-1") == []
+    assert await parts.history.of_request("demo", "request-1") == []
+
+
+async def test_writing_rows_again_changes_nothing(parts: Parts) -> None:
+    rows = [entry("e-1", at_ms=1), entry("e-2", at_ms=2)]
+    for _ in range(3):
+        await parts.history.upsert([*rows, rows[0]], [outcome(), outcome()])
+    assert await parts.history.entries("demo", "call-1") == [b"e-1", b"e-2"]
+    assert await bodies(parts.history) == [b"call-1 agent-1"]
+
+
+async def test_writing_nothing_is_nothing(parts: Parts) -> None:
+    await parts.history.upsert([], [])
+    assert await bodies(parts.history) == []
+
+
+async def test_tenants_never_meet_even_under_one_id(parts: Parts) -> None:
+    rows = [entry(tenant=tenant, body=tenant.encode(), request_id="r") for tenant in ("a", "b")]
+    await parts.history.upsert(
+        rows, [outcome(tenant=tenant, body=tenant.encode()) for tenant in ("a", "b")]
+    )
+    for tenant in ("a", "b"):
+        assert await parts.history.entries(tenant, "call-1") == [tenant.encode()]
+        assert await parts.history.of_request(tenant, "r") == [tenant.encode()]
+        assert await bodies(parts.history, tenant) == [tenant.encode()]
+    assert await counted(parts.history, "code") == []
+
+
+async def test_a_request_finds_its_entries_in_order(parts: Parts) -> None:
+    await parts.history.upsert(
+        [
+            entry("verdict", at_ms=5, rank=2, request_id="request-1"),
+            entry("asked", at_ms=5, rank=1, request_id="request-1"),
+            entry("on another call", at_ms=9, call_id="call-2", request_id="request-1"),
+            entry("another's", at_ms=5, rank=1, request_id="request-2"),
+            entry("nobody's", at_ms=5),
+        ],
+        [],
+    )
+    of_request = await parts.history.of_request("demo", "request-1")
+    assert of_request == [b"asked", b"verdict", b"on another call"]
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (1, 3, 2, 3, 1)])
+async def test_the_highest_revision_of_an_outcome_stands(
+    parts: Parts, order: tuple[int, ...]
+) -> None:
+    for revision in order:
+        row = outcome(
+            revision=revision,
+            code=f"code-{revision}",
+            origin=f"origin-{revision}",
+            decided_ms=NOW_MS + revision * HOUR_MS,
+            campaign_id=f"campaign-{revision}",
+            project_id=f"project-{revision}",
+            body=b"%d" % revision,
+        )
+        await parts.history.upsert([], [row])
+    assert await bodies(parts.history) == [b"3"]
+    columns = ("code", "origin", "hour", "campaign_id", "project_id")
+    assert await counted(parts.history, *columns) == [
+        Count(("code-3", "origin-3", "2026-11-21T17", "campaign-3", "project-3"), 1)
+    ]
+
+
+async def test_each_agent_of_a_call_has_an_outcome_of_its_own(profile: Profile) -> None:
+    async with profile.open() as parts:
+        await parts.history.upsert([], [outcome(agent_id="agent-1"), outcome(agent_id="agent-2")])
+    async with profile.open() as parts:
+        assert await bodies(parts.history) == [b"call-1 agent-2", b"call-1 agent-1"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, [b"call-4", b"call-3", b"call-2", b"call-1"]),
+        ({"from_ms": NOW_MS + 2}, [b"call-4", b"call-3", b"call-2"]),
+        ({"to_ms": NOW_MS + 3}, [b"call-2", b"call-1"]),
+        ({"from_ms": NOW_MS + 2, "to_ms": NOW_MS + 3}, [b"call-2"]),
+        ({"from_ms": NOW_MS + 2, "to_ms": NOW_MS + 2}, []),
+        ({"agent_id": "agent-1"}, [b"call-3", b"call-1"]),
+        ({"code": "Sale"}, [b"call-4", b"call-1"]),
+        ({"agent_id": "agent-1", "code": "Sale"}, [b"call-1"]),
+        ({"agent_id": "nobody"}, []),
+    ],
+)
+async def test_outcomes_by_time_agent_and_code(
+    parts: Parts, wanted: dict[str, object], expected: list[bytes]
+) -> None:
+    rows = [
+        outcome("call-1", "agent-1", decided_ms=NOW_MS + 1, code="Sale", body=b"call-1"),
+        outcome("call-2", "agent-2", decided_ms=NOW_MS + 2, code="Referred", body=b"call-2"),
+        outcome("call-3", "agent-1", decided_ms=NOW_MS + 3, code="Referred", body=b"call-3"),
+        outcome("call-4", "agent-2", decided_ms=NOW_MS + 4, code="Sale", body=b"call-4"),
+    ]
+    await parts.history.upsert([], rows)
+    assert await bodies(parts.history, "demo", **wanted) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 10, 11, 50])
+async def test_pages_show_every_outcome_once(parts: Parts, limit: int) -> None:
+    rows = [
+        outcome(f"call-{n // 2}", f"agent-{n}", decided_ms=NOW_MS + n // 4, body=b"%d" % n)
+        for n in range(10)
+    ]
+    await parts.history.upsert([], rows)
+    seen: list[bytes] = []
+    cursor: str | None = None
+    pages = 0
+    while pages == 0 or cursor is not None:
+        page = await parts.history.outcomes(
+            "demo", from_ms=NOW_MS, to_ms=LAST_MS, cursor=cursor, limit=limit
+        )
+        seen += page.bodies
+        cursor = page.next
+        pages += 1
+    assert seen == [b"%d" % n for n in range(9, -1, -1)]
+    assert pages == -(-10 // limit)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'[1,"a"]', b'["1","a","b"]', b'[1,"a",2]'])
+async def test_a_cursor_that_is_not_ours_is_refused(parts: Parts, text: bytes) -> None:
+    cursor = base64.urlsafe_b64encode(text).decode()
+    for wrong in (cursor, "not base64!"):
+        with pytest.raises(ValueError, match="cursor"):
+            await parts.history.outcomes("demo", from_ms=0, to_ms=LAST_MS, cursor=wrong)
+
+
+@pytest.mark.parametrize(
+    ("group_by", "expected"),
+    [
+        (("code",), [("Referred", 1), ("Sale", 3)]),
+        (("agent_id",), [("agent-1", 2), ("agent-2", 2)]),
+        (("day",), [("2026-11-20", 1), ("2026-11-21", 3)]),
+        (("hour",), [("2026-11-20T23", 1), ("2026-11-21T00", 2), ("2026-11-21T13", 1)]),
+        (("origin",), [("queue", 1), ("wrap_up", 3)]),
+        (("campaign_id",), [("", 3), ("spring", 1)]),
+        (("project_id",), [("", 3), ("17", 1)]),
+        (("code", "agent_id"), [("Referred", "agent-2", 1), ("Sale", "agent-1", 2),
+                                ("Sale", "agent-2", 1)]),
+        (("agent_id", "code"), [("agent-1", "Sale", 2), ("agent-2", "Referred", 1),
+                                ("agent-2", "Sale", 1)]),
+        (("day", "code"), [("2026-11-20", "Sale", 1), ("2026-11-21", "Referred", 1),
+                           ("2026-11-21", "Sale", 2)]),
+    ],
+)  # fmt: skip
+async def test_reports_count_each_call_and_agent_once(
+    parts: Parts, group_by: tuple[str, ...], expected: list[tuple[str | int, ...]]
+) -> None:
+    rows = [
+        ("call-1", "agent-1", "2026-11-20T23:59:59.999Z", {"campaign_id": "spring"}),
+        ("call-2", "agent-1", "2026-11-21T00:00:00Z", {"project_id": "17"}),
+        ("call-2", "agent-2", "2026-11-21T00:59:59.999Z", {"origin": "queue"}),
+        ("call-3", "agent-2", "2026-11-21T13:00:00Z", {"code": "Referred"}),
+    ]
+    await parts.history.upsert(
+        [],
+        [
+            outcome(call_id, agent_id, decided_ms=from_wire(at), **fields)
+            for call_id, agent_id, at, fields in rows
+        ],
+    )
+    assert await counted(parts.history, *group_by) == [
+        Count(row[:-1], row[-1])  # type: ignore[arg-type]
+        for row in expected
+    ]
+
+
+async def test_every_group_of_the_port_can_be_counted(parts: Parts) -> None:
+    await parts.history.upsert([], [outcome()])
+    (count,) = await counted(parts.history, *GROUPS)
+    day, hour = "2026-11-21", "2026-11-21T14"
+    assert count == Count(("Sale", "agent-1", day, "wrap_up", "", "", hour), 1)
+
+
+async def test_reports_count_from_inclusive_to_exclusive(parts: Parts) -> None:
+    rows = [outcome(f"call-{n}", decided_ms=NOW_MS + n) for n in range(4)]
+    await parts.history.upsert([], rows)
+    counts = await parts.history.counts(
+        "demo", group_by=("code",), from_ms=NOW_MS + 1, to_ms=NOW_MS + 3
+    )
+    assert counts == [Count(("Sale",), 2)]
+
+
+async def test_a_correction_moves_the_count(parts: Parts) -> None:
+    await parts.history.upsert([], [outcome()])
+    await parts.history.upsert([], [replace(outcome(), revision=2, code="Referred")])
+    assert await counted(parts.history, "code") == [Count(("Referred",), 1)]
