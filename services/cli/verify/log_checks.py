@@ -1,0 +1,153 @@
+"""Checks of the log alone: offsets, positions, sequences, envelopes."""
+
+from services.cli.verify.result import Result
+from services.cli.verify.snapshot import History, Told, place
+from shared.contracts.envelope import Record
+from shared.contracts.errors import Poison
+from shared.contracts.ids import split_key
+from shared.contracts.topics import TOLD
+from shared.runtime.dead_letters import OURS
+from shared.runtime.ports import TopicPartition
+
+
+def offsets(history: History) -> Result:
+    """No acknowledged record is missing: offsets are contiguous, up to the partition's end."""
+    result = Result(of="records")
+    snapshot = history.snapshot
+    for records in snapshot.records.values():
+        last: Record | None = None
+        for record in records:
+            result.counted += 1
+            follows = last is not None and last.partition == record.partition
+            if follows and last is not None and record.offset != last.offset + 1:
+                result.wrong(f"{place(record)} follows offset {last.offset}")
+            last = record
+    highest = {TopicPartition(r.topic, r.partition): r.offset for r in _all(history)}
+    for where, end in snapshot.ends.items():
+        if where in highest and highest[where] + 1 != end:
+            result.wrong(f"{_name(where)} ends at {end}, its last record is {highest[where]}")
+    return result
+
+
+def _all(history: History) -> list[Record]:
+    return [record for records in history.snapshot.records.values() for record in records]
+
+
+def positions(history: History) -> Result:
+    """Nobody has read what is not there, and nothing was pruned before it was read."""
+    result = Result(of="positions")
+    for group, places in history.snapshot.positions.items():
+        for where, position in places.items():
+            result.counted += 1
+            end = history.snapshot.ends.get(where, 0)
+            first = history.kept[where].first if where in history.kept else 0
+            if position > end:
+                result.wrong(f"{group} stands at {position} of {_name(where)}, which ends at {end}")
+            if position < first:
+                result.wrong(f"{group} stands at {position} of {_name(where)}, kept from {first}")
+    return result
+
+
+def sequences(history: History) -> Result:
+    """Told topics count 1, 2, 3 ... per topic and key; a repeated record is the same record."""
+    result = Result(of="told records")
+    repeats = 0
+    for topic in TOLD:
+        firsts: dict[tuple[str, int], Told] = {}
+        ids: dict[str, Told] = {}
+        last: dict[str, int] = {}
+        for told in history.told[topic]:
+            result.counted += 1
+            repeats += _sequence(history, told, last, firsts, result)
+            _unique(told, ids, result)
+    result.note(repeats, "repeated after a crash, the same each time")
+    return result
+
+
+def _sequence(
+    history: History,
+    told: Told,
+    last: dict[str, int],
+    firsts: dict[tuple[str, int], Told],
+    result: Result,
+) -> bool:
+    """Judge one record's number; True if it is an allowed repeat."""
+    key, number = told.record.key, told.event.sequence
+    if number is None:
+        result.wrong(f"{place(told.record)} has no sequence")
+        return False
+    if key not in last and number > 1 and _pruned(history, told.record):
+        last[key] = number - 1  # what came before is no longer kept
+    before = last.get(key, 0)
+    if number > before + 1 or number < 1:
+        result.wrong(f"{place(told.record)} has sequence {number} after {before} for {key}")
+    last[key] = max(before, number)
+    if number > before:
+        firsts[key, number] = told
+        return False
+    first = firsts.get((key, number))
+    if first is not None and not _same(first.record, told.record):
+        result.wrong(f"{place(told.record)} repeats {place(first.record)}, and differs from it")
+        return False
+    return True
+
+
+def _pruned(history: History, record: Record) -> bool:
+    where = TopicPartition(record.topic, record.partition)
+    return history.kept[where].first > 0
+
+
+def _same(first: Record, again: Record) -> bool:
+    return first.headers == again.headers and first.value == again.value
+
+
+def _unique(told: Told, ids: dict[str, Told], result: Result) -> None:
+    first = ids.setdefault(told.event.id, told)
+    if (first.record.key, first.event.sequence) != (told.record.key, told.event.sequence):
+        result.wrong(f"{place(told.record)} has the id of {place(first.record)}")
+
+
+def envelopes(history: History) -> Result:
+    """What a record says of its tenant and call agrees with its key, everywhere it says it."""
+    result = Result(of="told records", violations=list(history.unreadable))
+    for topic in TOLD:
+        for told in history.told[topic]:
+            result.counted += 1
+            try:
+                tenant, call_id = split_key(told.record.key)
+            except Poison as error:
+                result.wrong(f"{place(told.record)}: {error.detail}")
+                continue
+            if {told.event.tenant, told.data.tenant} != {tenant}:
+                result.wrong(f"{place(told.record)} names another tenant than its key {tenant}")
+            if {told.event.subject, told.data.call_id} != {call_id}:
+                result.wrong(f"{place(told.record)} names another call than its key {call_id}")
+    return result
+
+
+def _name(where: TopicPartition) -> str:
+    return f"{where.topic}/{where.partition}"
+
+
+def dead_letters(history: History) -> Result:
+    """What can't be processed is kept whole as a dead letter, once, and holds nobody up."""
+    result = Result(of="dead letters")
+    records = {place(record): record for record in _all(history)}
+    gone = 0
+    for origin, letters in history.dead.items():
+        result.counted += 1
+        if any(not _same(letters[0], again) for again in letters):
+            result.wrong(f"{origin} has dead letters that differ")
+        record = records.get(origin)
+        if record is None:
+            gone += 1
+        elif not _whole(record, letters[0]):
+            result.wrong(f"{place(letters[0])} is not {origin} as it came")
+    result.note(gone, "skipped: the records they came from are no longer kept")
+    return result
+
+
+def _whole(record: Record, letter: Record) -> bool:
+    kept = tuple(header for header in letter.headers if header[0] not in OURS)
+    came = tuple(header for header in record.headers if header[0] not in OURS)
+    return (record.key, record.value, came) == (letter.key, letter.value, kept)

@@ -1,0 +1,117 @@
+"""Checks of requests: each has one verdict, kept and told alike, or is a dead letter."""
+
+from collections import defaultdict
+
+from services.cli.verify.disposition_checks import APPLIED, TOPOLOGY, ahead, states
+from services.cli.verify.result import Result
+from services.cli.verify.snapshot import History, Told, place
+from services.worker.model import DispositionsState, KeptVerdict, Requested
+from shared.contracts import limits
+from shared.contracts.dispositions import DispositionTold, Outcome, Verdict
+from shared.contracts.envelope import Record
+from shared.contracts.errors import Poison
+from shared.contracts.topics import DISPOSITION_EVENTS, DISPOSITION_REQUESTS, USER_EVENTS
+
+
+def verdicts(history: History) -> Result:
+    """Every request that the worker is done with has its verdict kept, under its key."""
+    result = Result(of="requests")
+    stored = states(history)
+    expired = 0
+    for record in history.snapshot.below(TOPOLOGY.group, DISPOSITION_REQUESTS):
+        try:
+            routed = TOPOLOGY.route(record)
+        except Poison:
+            continue  # a dead letter: judged by its own check
+        if not isinstance(routed.input, Requested):
+            continue
+        result.counted += 1
+        request = routed.input.request
+        state = stored[routed.key][1] if routed.key in stored else None
+        kept = None if state is None else state.verdicts.get(request.idempotency_key)
+        if kept is not None:
+            _judge(record, routed.input, kept, result)
+        elif state is not None and _expired(record, state):
+            expired += 1
+        else:
+            result.wrong(f"{place(record)} ({request.request_id}) has no verdict")
+    result.note(expired, "older than their verdicts are kept")
+    return result
+
+
+def _judge(record: Record, given: Requested, kept: KeptVerdict, result: Result) -> None:
+    request, verdict = given.request, kept.verdict
+    if kept.body_hash != request.body_hash:
+        return  # a conflict: answered so, neither kept nor told
+    about = (verdict.call_id, verdict.agent_id, verdict.code)
+    if about != (given.call_id, request.agent_id, request.code):
+        result.wrong(f"{place(record)} ({request.request_id}) has the verdict of another request")
+
+
+def _expired(record: Record, state: DispositionsState) -> bool:
+    """Whether the verdict may have been dropped, by age or by number."""
+    newest_ms = max((kept.kept_ms for kept in state.verdicts.values()), default=0)
+    too_old = record.timestamp_ms < newest_ms - limits.IDEMPOTENCY_KEPT_MS
+    return too_old or len(state.verdicts) >= limits.VERDICTS_PER_CALL_MAX
+
+
+def verdicts_told(history: History) -> Result:
+    """A verdict kept is the one that was told; no request is ever told two."""
+    result = Result(of="verdicts")
+    told = _verdicts_told(history)
+    pruned = 0
+    for key, (document, state) in states(history).items():
+        if ahead(history, document):
+            continue
+        for kept in state.verdicts.values():
+            result.counted += 1
+            found = told.get((key, kept.verdict.request_id), [])
+            if found:
+                _agree(key, kept.verdict, found, result)
+            elif _since(history, key) > kept.kept_ms:
+                pruned += 1
+            else:
+                result.wrong(
+                    f"{kept.verdict.request_id} of {key} has a verdict that was never told"
+                )
+    for (key, request_id), found in told.items():
+        if len(found) > 1:
+            shown = ", ".join(str(data.outcome) for _, data in found)
+            result.wrong(f"{request_id} of {key} was told {len(found)} verdicts: {shown}")
+    result.note(pruned, "skipped: told so long ago that it is no longer kept")
+    return result
+
+
+def _since(history: History, key: str) -> int:
+    partition = history.partitions.get(key)
+    if partition is None:
+        return history.snapshot.taken_ms
+    return history.since_ms(DISPOSITION_EVENTS, USER_EVENTS, partition=partition)
+
+
+def _verdicts_told(history: History) -> dict[tuple[str, str], list[tuple[Told, DispositionTold]]]:
+    """By call and request what was told in answer to it, not what followed from it later."""
+    found: dict[tuple[str, str], list[tuple[Told, DispositionTold]]] = defaultdict(list)
+    for topic in (DISPOSITION_EVENTS, USER_EVENTS):
+        for key, rows in history.outcomes_told(topic).items():
+            for told, data in rows:
+                if data.request_id is None or data.rule in APPLIED:
+                    continue
+                if told.event.type == "callback.scheduled":
+                    continue
+                if topic == USER_EVENTS and data.outcome is not Outcome.USER_EVENT:
+                    continue  # saved, and told here beside it
+                found[key, data.request_id].append((told, data))
+    return found
+
+
+def _agree(
+    key: str, verdict: Verdict, found: list[tuple[Told, DispositionTold]], result: Result
+) -> None:
+    kept = (verdict.outcome, verdict.code, verdict.agent_id, verdict.problem, verdict.rule)
+    for told, data in found:
+        if (data.outcome, data.code, data.agent_id, data.problem, data.rule) != kept:
+            result.wrong(
+                f"{place(told.record)} tells {data.outcome} of {verdict.request_id} of {key}, "
+                f"{verdict.outcome} was answered"
+            )
