@@ -30,9 +30,11 @@ from shared.contracts.telephony import TIMER_DUE, decode_data
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 ERRORS_MAX: Final = 32
+ERROR_CHARS_MAX: Final = 200
 
 _REQUIRED: Final = ("specversion", "id", "source", "type", "subject")
 _is_json: Final = re.compile(r"application/([a-z0-9.+-]+\+)?json(\s*;.*)?", re.IGNORECASE).fullmatch
+_is_name: Final = re.compile(r"[a-z0-9]+").fullmatch
 _FORMAT: Final = JSONFormat()
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -129,7 +131,10 @@ def _binary(headers: CIMultiDictProxy[str]) -> dict[str, Any]:
         raise _first(error) from None
     except ValueError:
         raise _Wrong("time", "not an RFC 3339 time") from None
-    return event.get_attributes()
+    attributes = event.get_attributes()
+    if "ce-time" not in named:
+        del attributes["time"]  # the SDK's own now; ours comes from the clock
+    return attributes
 
 
 def _require(attributes: Mapping[str, Any]) -> None:
@@ -175,10 +180,12 @@ def _event(attributes: dict[str, Any], data: Any, tenant: str, now_ms: int) -> E
 
 def _check_attributes(attributes: dict[str, Any]) -> None:
     for name, value in attributes.items():
+        if not _is_name(name):
+            raise _Wrong(name[:64], "an attribute's name is of small letters and digits")
         if not isinstance(value, str | int | datetime):
             raise _Wrong(name[:64], "an attribute is a text, a number or a boolean")
     try:
-        CloudEvent(attributes)
+        CloudEvent(dict(attributes))  # a copy, for the SDK fills in what is missing
     except CloudEventValidationError as error:
         raise _first(error) from None
     for name in ("id", "source"):
@@ -193,6 +200,4 @@ def _check_attributes(attributes: dict[str, Any]) -> None:
 
 def _first(error: CloudEventValidationError) -> _Wrong:
     name, causes = next(iter(error.errors.items()))
-    # The SDK repeats a bad extension name in its sentence; ours stays short.
-    detail = str(causes[0]) if name in (*_REQUIRED, "time", "datacontenttype") else "not a name"
-    return _Wrong(name[:64], detail)
+    return _Wrong(name[:64], str(causes[0])[:ERROR_CHARS_MAX])
