@@ -1,0 +1,126 @@
+"""The product as a process of its own: started, asked over HTTP, stopped or killed by pid."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, Final, Self
+
+import aiohttp
+
+ROOT: Final = Path(__file__).parents[2]
+READY_S: Final = 30.0
+STOP_S: Final = 30.0
+
+SWITCH: Final = {"Authorization": "Bearer demo-switch-key"}
+AGENT: Final = {"Authorization": "Bearer demo-key"}
+
+
+def free_port() -> int:
+    """A port that is free, and its successor: the admin port is one higher.
+
+    Below the range that the system takes for outgoing connections: while the process is down, a
+    client's own connection must not sit on its port.
+    """
+    for _ in range(100):
+        port = SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as first, socket.socket() as second:
+            try:
+                first.bind(("127.0.0.1", port))
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no two neighbouring ports are free")
+
+
+class Product:
+    """One process on one data directory; may be started again after a stop or a kill."""
+
+    def __init__(self, data_dir: Path, **settings: object) -> None:
+        self.port = free_port()
+        self.data_dir = data_dir
+        self.log_path = data_dir.parent / f"{data_dir.name}.log"
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.admin_url = f"http://127.0.0.1:{self.port + 1}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._settings = settings
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("AFTERCALL_")}
+        ours = {
+            "PORT": self.port,
+            "DATA_DIR": self.data_dir,
+            "DEMO_TRAFFIC": 0,
+            "LOG_LEVEL": "warning",
+            **self._settings,
+        }
+        return kept | {f"AFTERCALL_{name.upper()}": str(value) for name, value in ours.items()}
+
+    def spawn(self) -> None:
+        """Start the process, without waiting for it."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services"],
+                cwd=ROOT,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+            )
+
+    async def start(self) -> None:
+        """Start, and wait until it says it is ready."""
+        self.spawn()
+        async with aiohttp.ClientSession() as http:
+            for _ in range(int(READY_S / 0.02)):
+                assert self.process is not None
+                assert self.process.poll() is None, self.log_path.read_text()[-2000:]
+                try:
+                    async with http.get(f"{self.admin_url}/readyz") as answer:
+                        if answer.status == 200:
+                            return
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.02)
+        raise TimeoutError(self.log_path.read_text()[-2000:])
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code after the drain."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_S)
+
+    def end(self) -> None:
+        """Whatever state it is in: gone."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
+
+
+def cloud_event(call_id: str, event_type: str, data: dict[str, Any], event_id: str = "") -> Any:
+    """A telephony event in structured mode."""
+    return {
+        "specversion": "1.0",
+        "id": event_id or f"{call_id}-{event_type}",
+        "source": "/tests/switch",
+        "type": event_type,
+        "subject": call_id,
+        "data": data,
+    }
