@@ -31,12 +31,16 @@ _told_decoder: Final = msgspec.json.Decoder(DispositionTold)
 
 
 class EntryBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a call's history, as the API shows it."""
+    """One line of a call's history, as the API shows it.
+
+    `call_id` stands in verdicts, which are also shown by their request, away from their call.
+    """
 
     at: str
     kind: Literal["event", "timer", "request", "verdict"]
     type: str
     rule: str
+    call_id: str | None = None
     agent_id: str | None = None
     event_id: str | None = None
     time: str | None = None
@@ -140,6 +144,7 @@ def _of_disposition(record: Record, event: Event) -> Line:
         kind="verdict",
         type=event.type,
         rule=told.rule,
+        call_id=told.call_id,
         agent_id=told.agent_id,
         request_id=told.request_id,
         outcome=told.outcome,
