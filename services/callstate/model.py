@@ -155,9 +155,3 @@ def tags(call: Call) -> tuple[str, ...]:
     if call.record_id is not None:
         found.append(f"record:{call.project_id or ''}:{call.record_id}")
     return tuple(found)
-
-
-def names_whom(data: EventData) -> str | None:
-    """The agent that an event names, if it names one."""
-    agent_id: str | None = getattr(data, "agent_id", None)
-    return agent_id
