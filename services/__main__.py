@@ -13,6 +13,7 @@ import uvloop
 import services.callstate.__main__ as callstate
 import services.gateway.__main__ as gateway
 import services.worker.__main__ as worker
+from services.cli.floor import FloorConfig, run_floor
 from services.gateway.push.hub import Hub
 from services.profile import open_profile
 from services.settings import Settings, SettingsError, read_settings
@@ -81,6 +82,7 @@ async def serve(settings: Settings) -> None:
                 "stream": until_stopped(hub.run),
                 **callstate.sources(profile, tenants),
             },
+            demo_floor(settings, tenants, port),
         ]
         say_where(settings, tenants, port, admin_port)
         await run_stages(stages, stopping)
@@ -88,10 +90,28 @@ async def serve(settings: Settings) -> None:
         await profile.close()
 
 
+def demo_floor(settings: Settings, tenants: FileTenantDirectory, port: int) -> Stage:
+    """Simulated calls of the demo tenant, if there is one and nobody said no."""
+    if not settings.demo_traffic or not any(tenant.demo for tenant in tenants.all()):
+        return {}
+    config = FloorConfig(
+        url=address(settings.host, port), switch_key="demo-switch-key", key="demo-key"
+    )
+
+    async def play(stopping: asyncio.Event) -> None:
+        await run_floor(config, stopping)
+
+    return {"demo floor": play}
+
+
+def address(host: str, port: int) -> str:
+    """The URL of a listener."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def say_where(settings: Settings, tenants: FileTenantDirectory, port: int, admin_port: int) -> None:
     """What a newcomer wants to know first."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{port}"
+    url = address(settings.host, port)
     demo = any(tenant.demo for tenant in tenants.all())
     key = "#key=demo-key" if demo else ""
     lines = [
@@ -100,7 +120,7 @@ def say_where(settings: Settings, tenants: FileTenantDirectory, port: int, admin
         f"  gateway   {url}",
         f"  console   {url}/console{key}",
         f"  API docs  {url}/docs",
-        f"  health    http://{host}:{admin_port}/readyz",
+        f"  health    {address(settings.host, admin_port)}/readyz",
     ]
     if demo:
         lines += [

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from services.callstate.resync import http_snapshot, stored_calls
+from services.callstate.sources import KamailioSource, Publish
+from services.callstate.switches.kamailio import Switch
 from services.callstate.timers import TimerSweep
 from services.callstate.topology import CallstateTopology
 from shared.contracts.envelope import Event, to_message
 from shared.contracts.ids import call_key
+from shared.contracts.tenants import Source
 from shared.contracts.topics import TELEPHONY_EVENTS
 from shared.observability.metrics import Metrics
-from shared.runtime.lifecycle import Stage
+from shared.runtime.lifecycle import Stage, until_stopped
 from shared.runtime.ports import EventLog
 from shared.runtime.processor import Processor
 from shared.runtime.profile import Profile
@@ -41,13 +46,31 @@ async def run_timers(profile: Profile, stopping: asyncio.Event) -> None:
         scheduler.shutdown(wait=False)
 
 
-async def publish(log: EventLog, events: Sequence[Event]) -> None:
-    """Append a source's events, durably."""
-    await log.append(
-        [to_message(e, TELEPHONY_EVENTS, call_key(e.tenant, e.subject)) for e in events]
+def sources(profile: Profile, tenants: TenantDirectory) -> Stage:
+    """One part for each switch that a tenant names."""
+    publish = partial(_publish, profile.log)
+    return {
+        f"switch {tenant.id}/{source.name}": until_stopped(
+            _follow(profile, Switch(tenant=tenant.id, name=source.name), source, publish).run
+        )
+        for tenant in tenants.all()
+        for source in tenant.sources
+    }
+
+
+def _follow(profile: Profile, switch: Switch, source: Source, publish: Publish) -> KamailioSource:
+    return KamailioSource(
+        host=source.host,
+        port=source.port,
+        switch=switch,
+        publish=publish,
+        clock=profile.clock,
+        snapshot=None if source.dialogs is None else http_snapshot(source.dialogs),
+        open_calls=stored_calls(profile.store, switch),
     )
 
 
-def sources(profile: Profile, tenants: TenantDirectory) -> Stage:
-    """One part for each source that a tenant names."""
-    return {}
+async def _publish(event_log: EventLog, events: Sequence[Event]) -> None:
+    await event_log.append(
+        [to_message(e, TELEPHONY_EVENTS, call_key(e.tenant, e.subject)) for e in events]
+    )

@@ -9,8 +9,11 @@ from aiohttp import web
 
 from services.gateway.admin import Readiness, build_admin_app
 from services.gateway.app import build_app
+from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
+from services.gateway.dialects.genesys import Genesys
+from services.gateway.dialects.ozonetel import Ozonetel
 from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.sse import ROUTES as STREAM
 from services.gateway.push.sse import end_streams
@@ -84,5 +87,5 @@ def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
     return build_admin_app(metrics.registry, readiness)
 
 
-DIALECTS: Final[Sequence[Dialect]] = ()
-MORE: Final[Sequence[Route]] = (*STREAM,)
+DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys())
+MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE)
