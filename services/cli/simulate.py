@@ -1,0 +1,79 @@
+"""`aftercall simulate`: a call floor for demonstrations, against a gateway that is running."""
+
+import asyncio
+import secrets
+import signal
+from typing import Annotated, Final
+
+import typer
+
+from services.cli.floor import FloorConfig, FloorReport, run_floor
+from services.cli.floor_plan import FloorShape
+from services.cli.output import show_json, show_rows
+
+_COLUMNS: Final = ("what", "count")
+
+
+def simulate(  # noqa: PLR0917 - the command line passes them by name
+    url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8080",
+    switch_key: Annotated[
+        str, typer.Option(help="Key with the scope events:write.")
+    ] = "demo-switch-key",
+    key: Annotated[str, typer.Option(help="Key with the scope disposition:write.")] = "demo-key",
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed plays the same floor; random by default.")
+    ] = None,
+    calls: Annotated[
+        int | None, typer.Option(min=1, help="How many calls to play; until Ctrl-C by default.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=60_000, help="Calls a minute.")] = 20,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=10_000, help="How much faster than people talk.")
+    ] = 1,
+    agents: Annotated[int, typer.Option(min=1, max=10_000, help="agent-1 to agent-N.")] = 10,
+    open_max: Annotated[int, typer.Option(min=1, max=10_000, help="Calls at one time.")] = 8,
+    json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,  # noqa: FBT002 - an option by keyword
+) -> None:
+    """Play a simulated call floor: calls, holds, transfers, dispositions in time and too late.
+
+    Some events are told twice and some out of order, as switches do.
+    """
+    shape = FloorShape(
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+        agents=agents,
+        rate_per_min=rate / speed,
+        open_max=open_max,
+        wrap_up_s=30 * speed,
+    )
+    config = FloorConfig(
+        url=url, switch_key=switch_key, key=key, shape=shape, speed=speed, calls=calls
+    )
+    typer.echo(
+        f"A floor of {agents} agents, seed {shape.seed}, at {url}. Ctrl-C ends it.", err=True
+    )
+    report = asyncio.run(_until_stopped(config))
+    _show(report, as_json=json)
+
+
+async def _until_stopped(config: FloorConfig) -> FloorReport:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return await run_floor(config, stop)
+
+
+def _show(report: FloorReport, *, as_json: bool) -> None:
+    if as_json:
+        show_json(report)
+        return
+    counted = {"calls": report.calls, "events": report.events}
+    for name, counts in (
+        ("outcome", report.outcomes),
+        ("refused", report.refused),
+        ("sent again", report.errors),
+    ):
+        counted |= {f"{name}: {what}": count for what, count in counts.items()}
+    show_rows(
+        _COLUMNS, [{"what": what, "count": count} for what, count in counted.items()], as_json=False
+    )
