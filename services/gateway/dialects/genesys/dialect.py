@@ -19,7 +19,6 @@ from shared.contracts import limits
 from shared.contracts.calls import Phase
 from shared.contracts.dispositions import Outcome, Policy
 from shared.contracts.errors import Refused
-from shared.contracts.ids import is_id
 from shared.contracts.tenants import Agent, Tenant
 
 NAME: Final = "genesys"
@@ -122,8 +121,6 @@ async def _set_disposition(
     request: web.Request, desk: Desk, call_in_path: str | None
 ) -> web.Response:
     asker = authenticate(request, desk)
-    if not is_id(request.match_info["id"]):
-        raise Stop(StatusCode.NOT_FOUND, "No such resource")
     operation = read_operation(await read_object(request), call_in_path)
     asked = Asked(
         call_id=operation.call_id,
@@ -168,6 +165,8 @@ def _told(handler: Handler) -> Handler:
         except Stop as stop:
             return stop.response()
         except Refused as refused:
+            if refused.code == "validation":
+                return Stop(StatusCode.BAD_VALUE, refused.detail).response()
             if refused.code not in answers.BY_REFUSAL:
                 raise
             return Stop(*answers.BY_REFUSAL[refused.code]).response()

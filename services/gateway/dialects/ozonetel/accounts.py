@@ -37,19 +37,25 @@ class Account:
             raise Refused("forbidden", f"the key lacks the scope {scope}")
 
 
-async def authenticate(request: web.Request, fields: Fields, desk: Desk) -> Account:
+async def authenticate(request: web.Request, body: Fields | Refused, desk: Desk) -> Account:
     """Whose request this is.
+
+    Args:
+        request: for its headers.
+        body: its fields, or why they can't be read: told to nobody without a credential.
+        desk: knows tenants and tokens.
 
     Raises:
         Stop: the row that says why not.
+        Refused: the body.
         Unavailable: the store did not answer.
     """
     token, api_key = bearer(request), secret_header(request, "apiKey")
-    user_name = text(fields, "userName") or ""
+    user_name = "" if isinstance(body, Refused) else text(body, "userName") or ""
     owner = tokens.owner_of(token)
     tenant = None if owner is None else desk.tenants.get(owner.tenant_id)
     if _chose_basic(tenant, user_name, api_key, desk):
-        return _by_api_key(api_key, user_name, desk)
+        return _by_api_key(api_key, body, desk)
     if not token:
         raise Stop(answers.TOKEN_NEEDED)
     if owner is None or tenant is None or not has_user(tenant, owner.user_name):
@@ -61,11 +67,9 @@ async def authenticate(request: web.Request, fields: Fields, desk: Desk) -> Acco
             raise Stop(answers.TOKEN_EXPIRED)
         case tokens.Standing.CURRENT:
             pass
-    if not user_name:
-        raise Stop(answers.USER_NAME_NEEDED)
-    if user_name != owner.user_name:
+    if _user_name(body) != owner.user_name:
         raise Stop(answers.USER_INVALID)
-    return Account(tenant, user_name)
+    return Account(tenant, owner.user_name)
 
 
 def bearer(request: web.Request) -> bytes:
@@ -96,11 +100,19 @@ def _chose_basic(tenant: Tenant | None, user_name: str, api_key: bytes, desk: De
     return bool(candidates) and all(one.ozonetel_auth == "basic" for one in candidates)
 
 
-def _by_api_key(api_key: bytes, user_name: str, desk: Desk) -> Account:
-    if not api_key:
-        raise Stop(answers.API_KEY_NEEDED)
+def _user_name(body: Fields | Refused) -> str:
+    if isinstance(body, Refused):
+        raise body
+    user_name = text(body, "userName")
     if not user_name:
         raise Stop(answers.USER_NAME_NEEDED)
+    return user_name
+
+
+def _by_api_key(api_key: bytes, body: Fields | Refused, desk: Desk) -> Account:
+    if not api_key:
+        raise Stop(answers.API_KEY_NEEDED)
+    user_name = _user_name(body)
     found = desk.tenants.find(KIND, api_key, user_name)
     if found is None or found.tenant.ozonetel_auth != "basic":
         raise Stop(answers.API_KEY_INVALID)

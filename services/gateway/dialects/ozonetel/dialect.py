@@ -42,26 +42,25 @@ async def generate_token(request: web.Request, desk: Desk) -> web.StreamResponse
 async def disposition(request: web.Request, desk: Desk) -> web.StreamResponse:
     """`POST /ca_apis/DispositionAPIV2`: get the list of codes, or set one for a call."""
     try:
-        fields, unreadable = await _fields_of(request)
-        account = await authenticate(request, fields, desk)
-        if unreadable is not None:
-            raise unreadable
-        if read_action(fields) == "get":
+        body = await _body_of(request)
+        account = await authenticate(request, body, desk)
+        if isinstance(body, Refused):
+            raise body
+        if read_action(body) == "get":
             account.check_scope("read")
             return answer(_codes(account.tenant))
         account.check_scope("disposition:write")
-        wish = read_wish(fields, account.tenant)
+        wish = read_wish(body, account.tenant)
         return await _set(request, wish, account.tenant, desk)
     except Stop as stop:
         return answer(stop.row)
 
 
-async def _fields_of(request: web.Request) -> tuple[Fields, Refused | None]:
-    """The body's fields, or what is wrong with it: told only to who may ask."""
+async def _body_of(request: web.Request) -> Fields | Refused:
     try:
-        return await read_object(request), None
+        return await read_object(request)
     except Refused as unreadable:
-        return {}, unreadable
+        return unreadable
 
 
 def _codes(tenant: Tenant) -> Row:

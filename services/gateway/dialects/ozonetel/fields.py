@@ -100,7 +100,7 @@ def _did(fields: Fields) -> str:
     did = fields.get("did")
     if did is None or isinstance(did, str):
         return (did or "").strip()
-    return str(did)[: limits.TEXT_CHARS_MAX]  # not a text: shown back, and no call's did
+    return str(did)[: limits.TEXT_CHARS_MAX]  # a number is its digits; the rest names no call
 
 
 def _code(fields: Fields, tenant: Tenant) -> str:

@@ -1,0 +1,173 @@
+"""Every documented row of every dialect: a request in, the exact answer out.
+
+One YAML file per row, in a folder named for its dialect:
+
+    row: what the row is about
+    given:                    # all of it optional
+      call: active            # a story of STORIES; none: no call
+      queued, disposed: Sale  # agent-1 has already said so
+      tenant: {}              # settings of the demo tenant that differ
+      later_ms: 0             # time that passes after all this
+      worker: stopped         # nobody decides
+      log: unavailable        # nothing can be published
+      store: unavailable      # nothing can be stored
+    request: {method, path, headers, json}    # or body: text, instead of json
+    answer: {status, content_type, headers, json}
+    asks: 1                   # disposition requests published because of it
+
+In a request, `{token}` is a fresh Ozonetel token and `{replaced}` the one before it. In an answer,
+a text that starts with `~` is a pattern. JSON is compared by key, value and type.
+"""
+
+import io
+import json
+import re
+from base64 import b64encode
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+import yaml
+from yarl import URL
+
+from services.gateway.admission import Asked
+from services.gateway.dialects.genesys import Genesys
+from services.gateway.dialects.ozonetel import Ozonetel
+from shared.contracts.dispositions import Policy
+from tests.support.centre import Centre, demo_tenant, running_centre
+
+CASES: Final = sorted(Path(__file__).parent.glob("*/*.yaml"))
+CALL: Final = "9012171"
+DID: Final = "914071327663"
+AGENT: Final = "agent-1"
+
+Told = tuple[str, dict[str, Any]]
+
+_STARTED: Final[Told] = (
+    "call.started",
+    {"direction": "inbound", "from": "+49301234567", "to": "15001", "did": DID, "agent_id": AGENT},
+)
+_ACTIVE: Final[tuple[Told, ...]] = (
+    _STARTED,
+    ("call.answered", {}),
+    ("call.agent_joined", {"agent_id": AGENT}),
+)
+_WRAP_UP: Final[tuple[Told, ...]] = (*_ACTIVE, ("call.disconnected", {"by": "caller"}))
+STORIES: Final[dict[str, tuple[Told, ...]]] = {
+    "none": (),
+    "ringing": (_STARTED,),
+    "active": _ACTIVE,
+    "held": (*_ACTIVE, ("call.held", {"agent_id": AGENT})),
+    "wrap_up": _WRAP_UP,
+    "released": (*_WRAP_UP, ("call.released", {})),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+async def test_row(path: Path) -> None:
+    case = yaml.safe_load(path.read_text("utf-8"))
+    given = case.get("given", {})
+    tenant = msgspec.structs.replace(demo_tenant(), **given.get("tenant", {}))
+    async with running_centre(tenant, dialects=(Ozonetel(), Genesys())) as centre:
+        await tell_story(centre, given)
+        tokens = await generate_tokens(centre, case["request"])
+        centre.clock.advance(given.get("later_ms", 0))
+        await break_parts(centre, given)
+        before = centre.asked()
+        status, headers, body = await ask(centre, filled(case["request"], tokens))
+        answer = case["answer"]
+        assert (status, headers["Content-Type"]) == (answer["status"], answer["content_type"]), body
+        for name, value in answer.get("headers", {}).items():
+            assert_like(headers.get(name), value)
+        assert_like(json.loads(body), answer["json"])
+        assert centre.asked() - before == case["asks"]
+
+
+async def tell_story(centre: Centre, given: dict[str, Any]) -> None:
+    story = STORIES[given.get("call", "none")]
+    for kind, data in story:
+        if kind == "call.disconnected":
+            await dispose(centre, given.get("queued"))
+        await centre.tell("demo", CALL, kind, **data)
+    if "disconnected" not in str(story):
+        await dispose(centre, given.get("queued"))
+    await dispose(centre, given.get("disposed"))
+
+
+async def dispose(centre: Centre, code: str | None) -> None:
+    tenant = centre.tenants.get("demo")
+    assert tenant is not None
+    if code is not None:
+        asked = Asked(call_id=CALL, agent_id=AGENT, code=code, dialect="native", policy=Policy())
+        await centre.desk.dispose(tenant, asked)
+
+
+async def generate_tokens(centre: Centre, request: dict[str, Any]) -> dict[str, str]:
+    """`replaced`, then `token`, as a client gets them; only for who needs them."""
+    if "{token}" not in str(request) and "{replaced}" not in str(request):
+        return {}
+    tokens = {}
+    for name in ("replaced", "token"):
+        response = await centre.client.post(
+            "/ca_apis/CAToken/generateToken",
+            headers={"apiKey": "demo-key"},
+            json={"userName": "demo"},
+        )
+        tokens[name] = (await response.json())["token"]
+    return tokens
+
+
+async def break_parts(centre: Centre, given: dict[str, Any]) -> None:
+    if given.get("worker") == "stopped":
+        await centre.stop_processor("worker")
+        centre.waiters._timeout_s = 0.01
+    if given.get("log") == "unavailable":
+        centre.log.fail_next("append")
+    if given.get("store") == "unavailable":
+        centre.store.fail_next("load")
+
+
+def filled(request: dict[str, Any], tokens: dict[str, str]) -> dict[str, Any]:
+    headers = {
+        name: value.format_map(tokens) if "{" in value else value
+        for name, value in request.get("headers", {}).items()
+    }
+    if "Basic" in headers.get("Authorization", ""):  # spelt in clear in the files, to be read
+        credentials = headers["Authorization"].removeprefix("Basic ").encode()
+        headers["Authorization"] = f"Basic {b64encode(credentials).decode()}"
+    return request | {"headers": headers}
+
+
+async def ask(centre: Centre, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    headers = dict(request["headers"])
+    body = request.get("body")
+    if "json" in request:
+        body = json.dumps(request["json"])
+        headers.setdefault("Content-Type", "application/json")
+    data = None if body is None else io.BytesIO(body.encode())
+    response = await centre.client.request(
+        request["method"], URL(request["path"], encoded=True), headers=headers, data=data
+    )
+    return response.status, dict(response.headers), await response.read()
+
+
+def assert_like(got: Any, expected: Any) -> None:
+    """Equal, types included; a text that starts with `~` is a pattern."""
+    match expected:
+        case dict():
+            assert isinstance(got, dict), got
+            assert sorted(got) == sorted(expected)
+            for key, value in expected.items():
+                assert_like(got[key], value)
+        case list():
+            assert isinstance(got, list), got
+            assert len(got) == len(expected), got
+            for one, other in zip(got, expected, strict=True):
+                assert_like(one, other)
+        case str() if expected.startswith("~"):
+            assert isinstance(got, str), got
+            assert re.fullmatch(expected[1:], got), got
+        case _:
+            assert (type(got), got) == (type(expected), expected)
