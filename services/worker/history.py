@@ -37,11 +37,13 @@ class HistoryProjection:
         store: HistoryStore,
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        wait_s: float = POLL_WAIT_S,
     ) -> None:
         self.skipped = 0
         self._event_log = event_log
         self._store = store
         self._pause = pause
+        self._wait_s = wait_s
 
     async def run(self) -> None:
         """Follow until cancelled. What the log or the store refuses is tried again."""
@@ -66,7 +68,7 @@ class HistoryProjection:
         Raises:
             Retryable: whether the rows were written is unknown; write them again.
         """
-        records = await consumer.poll(records_max=RECORDS_MAX, wait_s=POLL_WAIT_S)
+        records = await consumer.poll(records_max=RECORDS_MAX, wait_s=self._wait_s)
         if not records:
             return
         lines = self._read(records)

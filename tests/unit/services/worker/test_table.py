@@ -11,6 +11,7 @@ from services.worker.model import OUTCOMES, DispositionsState, Fact, Standing
 from shared.contracts.calls import Call
 from shared.contracts.dispositions import DispositionRequest, Outcome, Policy
 from tests.unit.services.worker.field import TIMEOUT, a_call, a_request, ask, part, see, told
+from tests.unit.services.worker.readme_table import README, drawn
 
 RINGING = a_call(part("ann", "ringing", segment=0, handled=False))
 TALKING = a_call(part("ann", "active"))
@@ -155,3 +156,9 @@ def test_the_same_input_twice_gives_the_same_decision() -> None:
         assert ask(state, call, request) == ask(state, call, request)
     for state, call, *_ in CATCH_UPS:
         assert see(state, call) == see(state, call)
+
+
+def test_the_readme_shows_the_table() -> None:
+    readme = README.read_text()
+
+    assert readme == drawn(readme), "run: python -m tests.unit.services.worker.readme_table"
