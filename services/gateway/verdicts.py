@@ -38,7 +38,7 @@ class Waiters:
         self.address: Final = address
         self._timeout_s = timeout_s
         self._waiting_max = waiting_max
-        self._waiting: dict[str, asyncio.Future[bytes | None]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[bytes | None], asyncio.TimerHandle]] = {}
         # An answer meant for the process that had this address before must find nobody.
         self._life = secrets.token_hex(4)
         self._numbers = count(1)
@@ -72,23 +72,25 @@ class Waiters:
     def deliver(self, answers: Sequence[Answer]) -> None:
         """Hand answers to those who wait. Must be called on this gateway's event loop."""
         for answer in answers:
-            future = self._waiting.get(answer.reply_to.correlation_id)
-            if future is not None and not future.done():
-                future.set_result(answer.body)
+            self.settle(answer.reply_to.correlation_id, answer.body)
 
-    def enter(self, deadline: float) -> tuple[ReplyTo, asyncio.Future[bytes | None]]:
-        """A new place among those who wait."""
+    def enter(self, deadline: float) -> tuple[str, asyncio.Future[bytes | None]]:
+        """A new place among those who wait: its correlation id, and what will hold the answer."""
         loop = asyncio.get_running_loop()
         correlation_id = f"{self._life}-{next(self._numbers):x}"
         future: asyncio.Future[bytes | None] = loop.create_future()
-        timer = loop.call_at(deadline, _give_up, future)
-        future.add_done_callback(lambda _: self._leave(correlation_id, timer))
-        self._waiting[correlation_id] = future
-        return ReplyTo(self.address, correlation_id), future
+        timer = loop.call_at(deadline, self.settle, correlation_id, None)
+        self._waiting[correlation_id] = (future, timer)
+        return correlation_id, future
 
-    def _leave(self, correlation_id: str, timer: asyncio.TimerHandle) -> None:
+    def settle(self, correlation_id: str, body: bytes | None) -> None:
+        """Whoever waits under this id waits no longer; nobody may."""
+        future, timer = self._waiting.pop(correlation_id, (None, None))
+        if future is None or timer is None:
+            return
         timer.cancel()
-        self._waiting.pop(correlation_id, None)
+        if not future.done():
+            future.set_result(body)
 
 
 class Expected:
@@ -99,17 +101,14 @@ class Expected:
     """
 
     def __init__(self, waiters: Waiters, deadline: float) -> None:
-        self.reply_to, self._future = waiters.enter(deadline)
+        self._waiters = waiters
+        self._correlation_id, self._future = waiters.enter(deadline)
+        self.reply_to: Final = ReplyTo(waiters.address, self._correlation_id)
 
     async def answer(self) -> bytes | None:
         """The answer's JSON, or None when it was not there in time."""
         return await self._future
 
     def forget(self) -> None:
-        """Stop waiting, for the record was never written."""
-        self._future.cancel()
-
-
-def _give_up(future: asyncio.Future[bytes | None]) -> None:
-    if not future.done():
-        future.set_result(None)
+        """Stop waiting, if that is not over already."""
+        self._waiters.settle(self._correlation_id, None)

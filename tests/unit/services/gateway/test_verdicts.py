@@ -1,0 +1,72 @@
+"""Waiting for answers: each finds the one who asked, late and foreign ones find nobody."""
+
+import pytest
+
+from services.gateway.verdicts import Busy, Waiters
+from shared.contracts.envelope import ReplyTo
+from shared.runtime.ports import Answer
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_answers_in_any_order_find_who_asked() -> None:
+    waiters = Waiters("here")
+    first, second = waiters.expect(), waiters.expect()
+    assert first.reply_to.address == "here"
+    assert first.reply_to.correlation_id != second.reply_to.correlation_id
+    waiters.deliver([Answer(second.reply_to, b"2"), Answer(first.reply_to, b"1")])
+    assert (await first.answer(), await second.answer()) == (b"1", b"2")
+    assert waiters.waiting == 0
+
+
+async def test_the_first_answer_counts_and_strangers_find_nobody() -> None:
+    waiters = Waiters("here")
+    one = waiters.expect()
+    waiters.deliver(
+        [
+            Answer(ReplyTo("here", "nobody"), b"x"),
+            Answer(one.reply_to, b"1"),
+            Answer(one.reply_to, b"2"),
+        ]
+    )
+    assert await one.answer() == b"1"
+    waiters.deliver([Answer(one.reply_to, b"3")])
+
+
+async def test_an_answer_to_the_process_before_finds_nobody() -> None:
+    before, after = Waiters("here"), Waiters("here")
+    asked, other = before.expect(), after.expect()
+    assert asked.reply_to.correlation_id != other.reply_to.correlation_id
+
+
+async def test_the_deadline_gives_none() -> None:
+    waiters = Waiters("here", timeout_s=0.001)
+    assert await waiters.expect().answer() is None
+    assert waiters.waiting == 0
+
+
+async def test_who_forgets_leaves_no_trace() -> None:
+    waiters = Waiters("here")
+    one = waiters.expect()
+    one.forget()
+    assert waiters.waiting == 0
+    waiters.deliver([Answer(one.reply_to, b"1")])
+    assert await one.answer() is None
+
+
+async def test_the_bound_holds_and_a_place_that_is_free_is_given_again() -> None:
+    waiters = Waiters("here", waiting_max=2)
+    first, _ = waiters.expect(), waiters.expect()
+    with pytest.raises(Busy) as busy:
+        waiters.expect()
+    assert busy.value.retry_after_s == 1
+    waiters.deliver([Answer(first.reply_to, b"1")])
+    assert await first.answer() == b"1"
+    waiters.expect().forget()
+
+
+async def test_a_batch_may_overshoot_the_bound_once() -> None:
+    waiters = Waiters("here", waiting_max=2)
+    assert len(waiters.expect_all(5)) == 5
+    with pytest.raises(Busy):
+        waiters.expect_all(1)
