@@ -134,6 +134,7 @@ def _check(tenant: Tenant) -> None:
     _refuse_twins(f"{where}: code id", (code.id for code in _every(tenant.codes)))
     _refuse_twins(f"{where}: credential", (credential.id for credential in tenant.credentials))
     check_json({tenant.disposition_key: ""})
+    _refuse_twins(f"{where}: source", (source.name for source in tenant.sources))
     _check_wrap_up(tenant, where)
     try:
         ZoneInfo(tenant.time_zone)

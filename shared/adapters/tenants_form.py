@@ -7,7 +7,7 @@ from msgspec import Meta, Struct, field
 
 from shared.contracts import limits
 from shared.contracts.calls import WrapUpMode, WrapUpRules
-from shared.contracts.tenants import Agent, Code, Credential, Tenant
+from shared.contracts.tenants import Agent, Code, Credential, Source, Tenant
 
 Text = Annotated[
     str, Meta(min_length=1, max_length=limits.TEXT_CHARS_MAX, pattern=r"^[^\x00-\x1f]+$")
@@ -82,6 +82,22 @@ class CredentialForm(_Form, frozen=True):
         )
 
 
+class SourceForm(_Form, frozen=True):
+    """A switch to connect to."""
+
+    kind: Literal["kamailio"]
+    host: Text
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,16}$", max_length=16)] = "kam"
+    dialogs: Annotated[str, Meta(pattern=r"^https?://[^\s\x00-\x1f]+$")] | None = None
+
+    def read(self) -> Source:
+        """As the product knows it."""
+        return Source(
+            kind=self.kind, host=self.host, port=self.port, name=self.name, dialogs=self.dialogs
+        )
+
+
 class WrapUpForm(_Form, frozen=True):
     """The rules of wrap-up."""
 
@@ -110,6 +126,7 @@ class TenantForm(_Form, frozen=True):
     subtenant_ids: tuple[Text, ...] = ()
     agents: tuple[AgentForm, ...] = ()
     credentials: tuple[CredentialForm, ...] = ()
+    sources: tuple[SourceForm, ...] = ()
 
     def tenant(self) -> Tenant:
         """As the product knows it.
@@ -140,6 +157,7 @@ class TenantForm(_Form, frozen=True):
             agents=tuple(agent.read(demo=self.demo) for agent in self.agents),
             codes=tuple(code.read() for code in self.codes),
             credentials=tuple(key.read(demo=self.demo) for key in self.credentials),
+            sources=tuple(source.read() for source in self.sources),
         )
 
 

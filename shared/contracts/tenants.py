@@ -49,6 +49,23 @@ class Credential(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
 
 
+class Source(Struct, frozen=True, kw_only=True):
+    """A switch of the tenant that is listened to.
+
+    Attributes:
+        kind: `kamailio`.
+        host, port: where it tells what happens (evapi).
+        name: starts the ids of its calls; two switches of one tenant need two names.
+        dialogs: URL of its live dialogs; without one, what was missed stays missed.
+    """
+
+    host: str
+    port: int
+    kind: str = "kamailio"
+    name: str = "kam"
+    dialogs: str | None = None
+
+
 class Tenant(Struct, frozen=True, kw_only=True):
     """A centre: everything that belongs to it starts with its id.
 
@@ -59,6 +76,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
         ozonetel_pause_default: an absent `pauseAfterDispose` means true.
         time_zone: of times that a dialect writes without an offset.
         project_ids, campaign_ids, subtenant_ids: what older dialects name; others are refused.
+        sources: switches to connect to; one that posts its events itself needs no entry.
     """
 
     id: str
@@ -78,6 +96,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     agents: tuple[Agent, ...] = ()
     codes: tuple[Code, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     def agent(self, agent_id: str) -> Agent | None:
         """The agent of this id, if any."""
