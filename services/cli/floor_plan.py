@@ -82,7 +82,7 @@ class FloorShape:
 
     seed: int = 1
     agents: int = 10
-    rate_per_min: float = 20
+    rate_per_min: float = 30
     open_max: int = 8
     wrap_up_s: float = 30
 

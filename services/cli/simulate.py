@@ -26,7 +26,7 @@ def simulate(  # noqa: PLR0917 - the command line passes them by name
     calls: Annotated[
         int | None, typer.Option(min=1, help="How many calls to play; until Ctrl-C by default.")
     ] = None,
-    rate: Annotated[float, typer.Option(min=0.1, max=60_000, help="Calls a minute.")] = 20,
+    rate: Annotated[float, typer.Option(min=0.1, max=60_000, help="Calls a minute.")] = 30,
     speed: Annotated[
         float, typer.Option(min=0.01, max=10_000, help="How much faster than people talk.")
     ] = 1,

@@ -35,22 +35,22 @@ export class Floor {
 
   // An outcome as GET /v1/dispositions shows it.
   readDisposition(row) {
-    this.#list(row.request_id ?? `${row.call_id} ${row.agent_id} ${row.decided_at}`, row);
+    this.#list(row);
   }
 
   // A CloudEvent of the stream.
-  hear({ id, type, data }) {
+  hear({ type, data }) {
     if (type === "call.changed") this.#changed(data);
     else if (type === "disposition.queued") this.#say(data, { queued: data.code });
     else if (type === "disposition.saved" || type === "disposition.corrected") {
       this.#say(data, { queued: null, code: data.code });
-      this.#list(data.request_id ?? id, data);
+      this.#list(data);
     } else if (type === "disposition.missed") {
       this.#say(data, { missed: true });
-      this.#list(id, { ...data, code: null, origin: "missed" });
+      this.#list({ ...data, code: null, origin: "missed" });
     } else if (type === "EventUserEvent" && data.origin === "late") {
       this.#say(data, { code: data.code });
-      this.#list(data.request_id ?? id, data);
+      this.#list(data);
     }
   }
 
@@ -85,7 +85,8 @@ export class Floor {
     if (known) Object.assign(this.#said(known, data.agent_id), said, { live: true });
   }
 
-  #list(id, row) {
+  #list(row) {
+    const id = `${row.call_id} ${row.agent_id} ${row.decided_at}`;
     if (this.#told.has(id)) return;
     this.#told.add(id);
     this.dispositions.push({
