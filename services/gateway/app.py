@@ -1,6 +1,7 @@
 """The gateway as one aiohttp application: route tables in, application out."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import orjson
@@ -38,9 +39,9 @@ def build_app(
     """
     app = web.Application(middlewares=[edge(dialects, observe)], client_max_size=BODY_BYTES_MAX)
     spoken = [route for dialect in dialects for route in dialect.routes]
-    pages = documents.document_routes(lambda: document)
+    # Made at the first request for it: it takes longer than all the rest of a start.
+    pages = documents.document_routes(cache(lambda: orjson.dumps(openapi(table))))
     table = (*NATIVE, *spoken, *more, *pages)
-    document = orjson.dumps(openapi(table))
     app[TABLE] = table
     for route in table:
         handler = serve(route, desk)

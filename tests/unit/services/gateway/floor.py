@@ -35,7 +35,7 @@ from tests.support.clock import START_MS, FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryStateStore
 
 ROOT = Path(__file__).parents[4]
-DEMO_FILE = ROOT / "deploy" / "demo" / "tenants.yaml"
+DEMO = read_tenants(ROOT / "deploy" / "demo" / "tenants.yaml")
 
 NATIVE = {"Authorization": "Bearer demo-key"}
 SWITCH = {"Authorization": "Bearer demo-switch-key"}
@@ -106,7 +106,7 @@ class Floor:
         self.store = MemoryStateStore()
         self.history = MemoryHistoryStore()
         self.desk = Desk(
-            tenants=FileTenantDirectory(read_tenants(DEMO_FILE)),
+            tenants=FileTenantDirectory(DEMO),
             clock=self.clock,
             log=self.log,
             store=self.store,
