@@ -7,6 +7,7 @@ clear, because everybody knows them; so it is refused where others could reach i
 import hmac
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -21,7 +22,6 @@ from shared.contracts.tenants import Code, Credential, Tenant
 from shared.contracts.values import check_json
 from shared.runtime.tenants import Found
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 AGENT_SCOPES: Final = ("disposition:write", "read")
 
 
@@ -90,7 +90,7 @@ def refuse_demo(tenants: Iterable[Tenant], host: str, *, force: bool = False) ->
     Raises:
         ValueError: a demo tenant, a host that is not loopback, and nobody forced it.
     """
-    if force or host in LOOPBACK or host.startswith("127."):
+    if force or _is_loopback(host):
         return
     for tenant in tenants:
         if tenant.demo:
@@ -98,6 +98,13 @@ def refuse_demo(tenants: Iterable[Tenant], host: str, *, force: bool = False) ->
                 f"tenant {tenant.id} is a demo whose secrets everybody knows: "
                 f"it is not served on {host}, only on loopback"
             )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _StrictLoader(yaml.SafeLoader):
