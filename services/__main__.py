@@ -14,6 +14,7 @@ import services.callstate.__main__ as callstate
 import services.gateway.__main__ as gateway
 import services.worker.__main__ as worker
 from services.cli.floor import FloorConfig, run_floor
+from services.cli.floor_plan import FloorShape
 from services.gateway.push.hub import Hub
 from services.profile import open_profile
 from services.settings import Settings, SettingsError, read_settings
@@ -94,8 +95,12 @@ def demo_floor(settings: Settings, tenants: FileTenantDirectory, port: int) -> S
     """Simulated calls of the demo tenant, if there is one and nobody said no."""
     if not settings.demo_traffic or not any(tenant.demo for tenant in tenants.all()):
         return {}
+    demo_wrap_up_s = max(tenant.wrap_up.seconds for tenant in tenants.all() if tenant.demo)
     config = FloorConfig(
-        url=address(settings.host, port), switch_key="demo-switch-key", key="demo-key"
+        url=address(settings.host, port),
+        switch_key="demo-switch-key",
+        key="demo-key",
+        shape=FloorShape(wrap_up_s=demo_wrap_up_s),
     )
 
     async def play(stopping: asyncio.Event) -> None:
@@ -141,7 +146,9 @@ def run_dev(settings: Settings) -> int:
     Returns:
         The exit code: 0 after a clean stop, 1 when a part failed, 2 when it could not start.
     """
-    configure_logging(settings.log_level)
+    # One line per request would bury what a newcomer wants to read; who asks for it gets it.
+    asked = "log_level" in settings.model_fields_set
+    configure_logging(settings.log_level if asked else "warning")
     try:
         uvloop.run(serve(settings))
     except (SettingsError, OSError) as error:

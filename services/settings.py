@@ -93,7 +93,7 @@ class Settings(BaseSettings):
         return 0 if self.port == 0 else self.port + 1
 
     @classmethod
-    def settings_customise_sources(  # type: ignore[explicit-override] # typing has none in 3.11
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,

@@ -35,11 +35,11 @@ COMMANDS: Final = {
 class _Table(TyperGroup):
     """A group whose commands are the table above."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # type: ignore[explicit-override]  # noqa: ARG002 - typer's own signature
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's own signature
         """Every name, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # type: ignore[explicit-override]  # noqa: ARG002 - same
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - same
         """The command of this name, imported now."""
         command = COMMANDS.get(cmd_name)
         return None if command is None else load(cmd_name, command)

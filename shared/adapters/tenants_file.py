@@ -110,7 +110,7 @@ def _is_loopback(host: str) -> bool:
 class _StrictLoader(yaml.SafeLoader):
     """`SafeLoader` that refuses a key standing twice, instead of taking the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # type: ignore[explicit-override]  # noqa: FBT001, FBT002 - yaml's own signature
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's own signature
         keys = [key.value for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:

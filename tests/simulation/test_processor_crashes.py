@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-# from shared.adapters.embedded import open_embedded
+from shared.adapters.embedded import open_embedded
 from shared.contracts.envelope import Record
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS, dead
 from shared.runtime.commit import SeparateCommit
@@ -29,7 +29,7 @@ KEYS = tuple(f"t:k{number}" for number in range(5))
 INPUTS = 40
 
 
-@pytest_asyncio.fixture(params=["memory"])
+@pytest_asyncio.fixture(params=["memory", "sqlite"])
 async def parts(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[tuple[EventLog, StateStore]]:

@@ -1,5 +1,6 @@
 """A toy topology for the processor's own tests: every input is told once or more, with a count."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from shared.contracts.errors import Poison
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.kernel import Decision, Publish
 from shared.runtime.ports import Index
-from shared.runtime.topology import Routed
+from shared.runtime.topology import Aggregate, Routed
 
 
 class Tallied(Struct, frozen=True):
@@ -61,11 +62,11 @@ class TallyTopology:
 
     group = "tally"
     source = "/tests/tally"
-    topics = (TELEPHONY_EVENTS, DISPOSITION_REQUESTS)
+    topics: tuple[str, ...] = (TELEPHONY_EVENTS, DISPOSITION_REQUESTS)
     beside: str | None = None
 
     def __init__(self) -> None:
-        self.aggregates = {"tallies": TallyAggregate()}
+        self.aggregates: Mapping[str, Aggregate] = {"tallies": TallyAggregate()}
 
     def route(self, record: Record) -> Routed:
         if record.value == b"poison":

@@ -1,0 +1,1 @@
+"""The benchmark: ratios, measured side by side in one run on loopback."""
