@@ -52,15 +52,18 @@ def calls_refold(history: History) -> Result:
     """
     result = Result(of="calls")
     routes = _routes(history)
-    told = {key: [t.record for t, _ in changes] for key, changes in history.changes().items()}
+    for record, poison in routes.poison:
+        if not history.put_aside(record):
+            result.wrong(f"{place(record)} is {poison.reason}, and no dead letter")
+    told = {key: [t.record for t, _ in changes] for key, changes in history.changes.items()}
     documents = {d.key: d for d in history.snapshot.documents.get(COLLECTION, ())}
     behind = pruned = 0
     for key in documents.keys() | routes.by_key.keys():
         records = routes.by_key.get(key, [])
         document = documents.get(key)
-        if document is not None and _pruned(history, document, records):
+        if document is not None and not history.whole(document, TELEPHONY_EVENTS, CALLS_CHANGED):
             pruned += 1
-        elif document is not None and _ahead(history, document):
+        elif document is not None and history.ahead(TOPOLOGY.group, document):
             behind += 1
         else:
             result.counted += 1
@@ -74,24 +77,6 @@ def _routes(history: History) -> Routes:
     """The events that callstate is done with; not those that it has put aside as dead."""
     below = history.snapshot.below(TOPOLOGY.group, TELEPHONY_EVENTS)
     return sort(TOPOLOGY, (record for record in below if place(record) not in history.dead))
-
-
-def _pruned(history: History, document: Document, records: list[tuple[Record, Routed]]) -> bool:
-    """Whether an event or a change of this call may be gone from the log."""
-    partition = history.partitions.get(document.key)
-    if partition is None:
-        return not records and bool(history.kept)
-    since_ms = history.since_ms(TELEPHONY_EVENTS, CALLS_CHANGED, partition=partition)
-    return since_ms > 0 and document.index.created_ms <= since_ms
-
-
-def _ahead(history: History, document: Document) -> bool:
-    """Whether the document has a record in it that is not below the committed position."""
-    partition = history.partitions.get(document.key, -1)
-    return any(
-        offset >= history.position_at(TOPOLOGY.group, topic, partition)
-        for topic, offset in document.watermarks.items()
-    )
 
 
 def _compare(
@@ -147,7 +132,7 @@ def call_versions(history: History) -> Result:
     """A call's version counts its changes, each told once: version equals sequence."""
     result = Result(of="changes")
     newest: dict[str, int] = {}
-    for key, changes in history.changes().items():
+    for key, changes in history.changes.items():
         for told, data in changes:
             result.counted += 1
             newest[key] = data.version
@@ -156,7 +141,7 @@ def call_versions(history: History) -> Result:
     for document in history.snapshot.documents.get(COLLECTION, ()):
         version = msgspec.json.decode(document.state, type=CallState).call.version
         told_version = newest.get(document.key, version)
-        if version != told_version and not _ahead(history, document):
+        if version != told_version and not history.ahead(TOPOLOGY.group, document):
             result.wrong(f"call {document.key} has version {version}, {told_version} told")
     return result
 
@@ -164,7 +149,7 @@ def call_versions(history: History) -> Result:
 def phases(history: History) -> Result:
     """A call's phase moves forward, and so does each agent's, until the agent begins again."""
     result = Result(of="changes")
-    for key, changes in history.changes().items():
+    for key, changes in history.changes.items():
         agents: dict[str, Phase] = {}
         call: Phase | None = None
         for told, data in changes:
@@ -197,7 +182,7 @@ def timers(history: History) -> Result:
     due = _timer_records(history)
     met: Counter[tuple[str, str | None, str, int]] = Counter()
     gone = 0
-    for key, changes in history.changes().items():
+    for key, changes in history.changes.items():
         for told, data in changes:
             if data.change.kind != "timer":
                 continue

@@ -3,14 +3,12 @@
 from collections import defaultdict
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from services.cli.verify.call_checks import started
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, place
-from services.worker.model import DispositionsState
-from services.worker.topology import COLLECTION, WorkerTopology
+from services.worker.topology import WorkerTopology
 from shared.contracts.calls import CallChanged, Phase
 from shared.contracts.dispositions import (
     AgentDispositions,
@@ -28,29 +26,11 @@ from shared.contracts.topics import (
     TELEPHONY_EVENTS,
     USER_EVENTS,
 )
-from shared.runtime.ports import Document
 
 TOPOLOGY: Final = WorkerTopology()
 FINAL: Final = frozenset({"disposition.saved", "disposition.corrected"})
 ON_CALL: Final = frozenset({Phase.RINGING, Phase.ACTIVE})
 APPLIED: Final = frozenset({"queue_applied", "queue_corrects"})
-
-
-def states(history: History) -> dict[str, tuple[Document, DispositionsState]]:
-    """Every stored document of dispositions, read."""
-    return {
-        document.key: (document, msgspec.json.decode(document.state, type=DispositionsState))
-        for document in history.snapshot.documents.get(COLLECTION, ())
-    }
-
-
-def ahead(history: History, document: Document) -> bool:
-    """Whether the document has a record in it that is not below the committed position."""
-    partition = history.partitions.get(document.key, -1)
-    return any(
-        offset >= history.position_at(TOPOLOGY.group, topic, partition)
-        for topic, offset in document.watermarks.items()
-    )
 
 
 class _Waiting(Struct):
@@ -63,9 +43,9 @@ class _Waiting(Struct):
 def queued(history: History) -> Result:
     """A queued disposition is applied once, when its agent has left, unless it was replaced."""
     result = Result(of="queued dispositions")
-    changes = history.changes()
+    changes = history.changes
     pruned = 0
-    for key, rows in history.outcomes_told(DISPOSITION_EVENTS).items():
+    for key, rows in history.disposition_events.items():
         waiting: dict[str, _Waiting] = {}
         cut = (rows[0][0].event.sequence or 1) > 1
         for told, data in rows:
@@ -146,7 +126,8 @@ def revisions(history: History) -> Result:
     for (key, agent_id), rows in finals.items():
         numbers = [data.revision or 0 for _, data in rows]
         result.counted += len(rows)
-        expected = list(range(numbers[0] if _cut(history, key) else 1, numbers[-1] + 1))
+        cut = _cut(history, key)
+        expected = sorted(set(numbers)) if cut else list(range(1, len(numbers) + 1))
         if numbers != expected:
             result.wrong(f"{agent_id} of {key} has revisions {numbers}, not {expected}")
     for topic in (DISPOSITION_EVENTS, USER_EVENTS):
@@ -157,11 +138,10 @@ def revisions(history: History) -> Result:
 def finals_told(history: History) -> dict[tuple[str, str], list[tuple[Told, DispositionTold]]]:
     """Per call key and agent every saved, corrected or late disposition, by revision."""
     found: dict[tuple[str, str], list[tuple[Told, DispositionTold]]] = defaultdict(list)
-    for topic in (DISPOSITION_EVENTS, USER_EVENTS):
-        for key, rows in history.outcomes_told(topic).items():
+    for source in (history.disposition_events, history.user_events):
+        for key, rows in source.items():
             for told, data in rows:
-                late = topic == USER_EVENTS and data.outcome is Outcome.USER_EVENT
-                if told.event.type in FINAL or late:
+                if told.event.type in FINAL or data.outcome is Outcome.USER_EVENT:
                     found[key, data.agent_id].append((told, data))
     for rows in found.values():
         rows.sort(key=lambda row: row[1].revision or 0)
@@ -181,9 +161,9 @@ def _ascending(rows: list[tuple[Told, DispositionTold]], topic: str, result: Res
 
 
 def _cut(history: History, key: str) -> bool:
-    """Whether what was told of this call may begin before what is kept."""
-    partition = history.partitions.get(key, -1)
-    return history.since_ms(DISPOSITION_EVENTS, USER_EVENTS, partition=partition) > 0
+    """Whether something that was told of this call may no longer be kept."""
+    document, _ = history.dispositions.get(key, (None, None))
+    return document is None or not history.whole(document, DISPOSITION_EVENTS, USER_EVENTS)
 
 
 def stored(history: History) -> Result:
@@ -191,13 +171,16 @@ def stored(history: History) -> Result:
     result = Result(of="agents")
     finals = finals_told(history)
     marks = _marks(history)
-    for key, (document, state) in states(history).items():
-        if ahead(history, document) or _cut(history, key):
+    cut = 0
+    for key, (document, state) in history.dispositions.items():
+        if history.ahead(TOPOLOGY.group, document) or _cut(history, key):
+            cut += 1
             continue
         for agent in state.agents:
             result.counted += 1
             about = (key, agent.agent_id)
             _compare(key, agent, finals.get(about, []), marks.get(about, _Marks()), result)
+    result.note(cut, "calls skipped: some of what was told is no longer kept")
     return result
 
 
@@ -210,7 +193,7 @@ class _Marks(Struct):
 
 def _marks(history: History) -> dict[tuple[str, str], _Marks]:
     found: dict[tuple[str, str], _Marks] = defaultdict(_Marks)
-    for key, rows in history.outcomes_told(DISPOSITION_EVENTS).items():
+    for key, rows in history.disposition_events.items():
         for told, data in rows:
             mark = found[key, data.agent_id]
             if told.event.type == "disposition.queued":
@@ -246,8 +229,8 @@ def _compare(
 def missed(history: History) -> Result:
     """A disposition is missed once at most, after the release, and only where there is none."""
     result = Result(of="missed dispositions")
-    changes = history.changes()
-    for key, rows in history.outcomes_told(DISPOSITION_EVENTS).items():
+    changes = history.changes
+    for key, rows in history.disposition_events.items():
         versions = _at(changes.get(key, []))
         disposed: set[str] = set()
         gone: set[str] = set()
@@ -270,7 +253,7 @@ def missed(history: History) -> Result:
 def releases(history: History) -> Result:
     """An agent is released by a disposition once at most for each wrap-up."""
     result = Result(of="releases asked for")
-    begun = {key: started(changes) for key, changes in history.changes().items()}
+    begun = {key: started(changes) for key, changes in history.changes.items()}
     asked: dict[tuple[str, str], set[str]] = defaultdict(set)
     for record in history.snapshot.records.get(TELEPHONY_EVENTS, ()):
         agent_id, event_id = _release(record)
@@ -279,7 +262,9 @@ def releases(history: History) -> Result:
     for (key, agent_id), ids in asked.items():
         result.counted += len(ids)
         wrap_ups = begun.get(key, {}).get(agent_id, 0)
-        if len(ids) > wrap_ups and not _cut_changes(history, key):
+        partition = history.partitions[key]
+        pruned = history.since_ms(CALLS_CHANGED, partition=partition) > 0
+        if len(ids) > wrap_ups and not pruned:
             result.wrong(f"{agent_id} of {key}: {len(ids)} releases in {wrap_ups} wrap-ups")
     return result
 
@@ -294,7 +279,3 @@ def _release(record: Record) -> tuple[str | None, str]:
     except Poison:
         return None, ""
     return (data.agent_id if isinstance(data, CallReleased) else None), event.id
-
-
-def _cut_changes(history: History, key: str) -> bool:
-    return history.since_ms(CALLS_CHANGED, partition=history.partitions.get(key, -1)) > 0

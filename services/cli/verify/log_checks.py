@@ -93,8 +93,7 @@ def _sequence(
 
 
 def _pruned(history: History, record: Record) -> bool:
-    where = TopicPartition(record.topic, record.partition)
-    return history.kept[where].first > 0
+    return TopicPartition(record.topic, record.partition) in history.kept
 
 
 def _same(first: Record, again: Record) -> bool:

@@ -122,7 +122,7 @@ def _due(history: History) -> dict[Place, OutcomeRow]:
 
 
 def _cut(history: History) -> bool:
-    return any(history.kept[place].first for place in history.kept if place.topic in READERS)
+    return any(place.topic in READERS for place in history.kept)
 
 
 def _entry(record: Record) -> Entry | None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from services.cli.verify.disposition_checks import APPLIED, TOPOLOGY, ahead, states
+from services.cli.verify.disposition_checks import APPLIED, TOPOLOGY
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, place
 from services.worker.model import DispositionsState, KeptVerdict, Requested
@@ -16,13 +16,14 @@ from shared.contracts.topics import DISPOSITION_EVENTS, DISPOSITION_REQUESTS, US
 def verdicts(history: History) -> Result:
     """Every request that the worker is done with has its verdict kept, under its key."""
     result = Result(of="requests")
-    stored = states(history)
+    stored = history.dispositions
     expired = 0
     for record in history.snapshot.below(TOPOLOGY.group, DISPOSITION_REQUESTS):
         try:
             routed = TOPOLOGY.route(record)
-        except Poison:
-            continue  # a dead letter: judged by its own check
+        except Poison as poison:
+            _must_be_dead(history, record, poison, result)
+            continue
         if not isinstance(routed.input, Requested):
             continue
         result.counted += 1
@@ -37,6 +38,11 @@ def verdicts(history: History) -> Result:
             result.wrong(f"{place(record)} ({request.request_id}) has no verdict")
     result.note(expired, "older than their verdicts are kept")
     return result
+
+
+def _must_be_dead(history: History, record: Record, poison: Poison, result: Result) -> None:
+    if not history.put_aside(record):
+        result.wrong(f"{place(record)} is {poison.reason}, and no dead letter")
 
 
 def _judge(record: Record, given: Requested, kept: KeptVerdict, result: Result) -> None:
@@ -60,8 +66,8 @@ def verdicts_told(history: History) -> Result:
     result = Result(of="verdicts")
     told = _verdicts_told(history)
     pruned = 0
-    for key, (document, state) in states(history).items():
-        if ahead(history, document):
+    for key, (document, state) in history.dispositions.items():
+        if history.ahead(TOPOLOGY.group, document):
             continue
         for kept in state.verdicts.values():
             result.counted += 1
@@ -92,17 +98,20 @@ def _since(history: History, key: str) -> int:
 def _verdicts_told(history: History) -> dict[tuple[str, str], list[tuple[Told, DispositionTold]]]:
     """By call and request what was told in answer to it, not what followed from it later."""
     found: dict[tuple[str, str], list[tuple[Told, DispositionTold]]] = defaultdict(list)
-    for topic in (DISPOSITION_EVENTS, USER_EVENTS):
-        for key, rows in history.outcomes_told(topic).items():
+    for source in (history.disposition_events, history.user_events):
+        for key, rows in source.items():
             for told, data in rows:
-                if data.request_id is None or data.rule in APPLIED:
-                    continue
-                if told.event.type == "callback.scheduled":
-                    continue
-                if topic == USER_EVENTS and data.outcome is not Outcome.USER_EVENT:
-                    continue  # saved, and told here beside it
-                found[key, data.request_id].append((told, data))
+                if data.request_id is not None and _answers(told, data):
+                    found[key, data.request_id].append((told, data))
     return found
+
+
+def _answers(told: Told, data: DispositionTold) -> bool:
+    if told.event.type == "callback.scheduled" or data.rule in APPLIED:
+        return False
+    if told.record.topic == USER_EVENTS:  # else saved, and told there beside it
+        return data.outcome is Outcome.USER_EVENT
+    return True
 
 
 def _agree(

@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from services.worker.model import DispositionsState
+from services.worker.topology import COLLECTION
 from shared.contracts.calls import CallChanged
 from shared.contracts.dispositions import DispositionTold, SwitchCommand
 from shared.contracts.envelope import Event, Record, from_record
@@ -74,12 +76,15 @@ class Told(Struct, frozen=True):
     data: ToldData
 
 
+Outcomes = dict[str, list[tuple[Told, DispositionTold]]]
+
+
 class Partition(Struct, frozen=True):
     """Where one partition's kept records begin.
 
     Attributes:
-        first: the lowest offset still kept; 0 when nothing was pruned.
-        since_ms: the log's time of that record; 0 when nothing was pruned.
+        first: the lowest offset still kept.
+        since_ms: the log's time of that record.
     """
 
     first: int = 0
@@ -114,36 +119,68 @@ class History:
                 kept.append(told)
         return kept
 
+    @cached_property
     def changes(self) -> dict[str, list[tuple[Told, CallChanged]]]:
         """Per call key its changes, in order, each once."""
         found: dict[str, list[tuple[Told, CallChanged]]] = defaultdict(list)
         for told in self.first_told(CALLS_CHANGED):
             if isinstance(told.data, CallChanged):
                 found[told.record.key].append((told, told.data))
-        return found
+        return dict(found)
 
-    def outcomes_told(self, topic: str) -> dict[str, list[tuple[Told, DispositionTold]]]:
-        """Per call key what a topic tells of its dispositions, in order, each once."""
-        found: dict[str, list[tuple[Told, DispositionTold]]] = defaultdict(list)
+    @cached_property
+    def disposition_events(self) -> Outcomes:
+        """Per call key what `disposition.events` tells of it, in order, each once."""
+        return self._outcomes(DISPOSITION_EVENTS)
+
+    @cached_property
+    def user_events(self) -> Outcomes:
+        """Per call key what `user.events` tells of it, in order, each once."""
+        return self._outcomes(USER_EVENTS)
+
+    def _outcomes(self, topic: str) -> Outcomes:
+        found: Outcomes = defaultdict(list)
         for told in self.first_told(topic):
             if isinstance(told.data, DispositionTold):
                 found[told.record.key].append((told, told.data))
-        return found
+        return dict(found)
+
+    @cached_property
+    def dispositions(self) -> dict[str, tuple[Document, DispositionsState]]:
+        """By call key the stored dispositions, read."""
+        return {
+            document.key: (document, msgspec.json.decode(document.state, type=DispositionsState))
+            for document in self.snapshot.documents.get(COLLECTION, ())
+        }
+
+    def whole(self, document: Document, *topics: str) -> bool:
+        """Whether everything that these topics ever held of a document is still kept."""
+        partition = self.partitions.get(document.key)
+        if partition is None:
+            return not self.kept
+        since_ms = self.since_ms(*topics, partition=partition)
+        return since_ms == 0 or document.index.created_ms > since_ms
+
+    def ahead(self, group: str, document: Document) -> bool:
+        """Whether a document has a record in it that is not below its group's position."""
+        partition = self.partitions.get(document.key, -1)
+        return any(
+            offset >= self.position_at(group, topic, partition)
+            for topic, offset in document.watermarks.items()
+        )
 
     @cached_property
     def kept(self) -> dict[TopicPartition, Partition]:
-        """Where each partition that was pruned begins."""
-        found: dict[TopicPartition, Partition] = {}
+        """Where each partition begins of which the oldest records were pruned."""
+        firsts: dict[TopicPartition, Partition] = {
+            where: Partition(end, self.snapshot.taken_ms)
+            for where, end in self.snapshot.ends.items()
+        }
         for records in self.snapshot.records.values():
-            for record in records:
+            for record in reversed(records):
                 where = TopicPartition(record.topic, record.partition)
-                if where not in found:
-                    since_ms = record.timestamp_ms if record.offset else 0
-                    found[where] = Partition(record.offset, since_ms)
-        for where, end in self.snapshot.ends.items():
-            if where not in found and end:
-                found[where] = Partition(end, self.snapshot.taken_ms)
-        return found
+                firsts[where] = Partition(record.offset, record.timestamp_ms)
+        return {where: first for where, first in firsts.items() if first.first}
 
     @cached_property
     def dead(self) -> dict[str, list[Record]]:
@@ -154,6 +191,11 @@ class History:
                 origin = dict(record.headers).get(ORIGIN, b"")
                 found[origin.decode(errors="replace")].append(record)
         return found
+
+    def put_aside(self, record: Record) -> bool:
+        """Whether a record is a dead letter, or was one that is no longer kept."""
+        where = TopicPartition(dead(record.topic), record.partition)
+        return place(record) in self.dead or where in self.kept
 
     @cached_property
     def partitions(self) -> dict[str, int]:

@@ -1,0 +1,203 @@
+"""A short shift of a centre, played through the real rules onto any log and store.
+
+Queued and replaced, transferred, corrected, late, missed, timed out, refused, retried, conflicting,
+repeated and out of order, and one record that nobody understands: something for every check.
+"""
+
+from typing import Any
+
+import msgspec
+
+from services.callstate.timers import TimerSweep
+from services.callstate.topology import CallstateTopology
+from services.worker.entries import READERS
+from services.worker.history import GROUP, HistoryProjection
+from services.worker.topology import WorkerTopology
+from shared.adapters.tenants_file import FileTenantDirectory
+from shared.contracts.calls import WrapUpMode, WrapUpRules
+from shared.contracts.dispositions import REQUESTED, DispositionRequest, Policy
+from shared.contracts.envelope import Event, Message, to_message
+from shared.contracts.tenants import Tenant
+from shared.contracts.topics import DISPOSITION_REQUESTS, TELEPHONY_EVENTS
+from shared.runtime.history import HistoryStore
+from shared.runtime.ports import Commit, Consumer, EventLog, StateStore
+from shared.runtime.processor import Processor
+from shared.runtime.topology import Topology
+from tests.support.clock import FakeClock
+from tests.support.memory import MemoryReplies
+
+TENANTS = (
+    Tenant(id="demo", wrap_up=WrapUpRules(seconds=30)),
+    Tenant(
+        id="north",
+        wrap_up=WrapUpRules(seconds=5, mode=WrapUpMode.TIMEOUT_CODE, timeout_code="NoCode"),
+    ),
+    Tenant(id="south", wrap_up=WrapUpRules(seconds=5, mode=WrapUpMode.MANDATORY)),
+)
+REPLACED = Policy(tell_in_wrap_up=True)
+
+
+class Shift:
+    """Tells, asks, and lets the services catch up."""
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        log: EventLog,
+        store: StateStore,
+        history: HistoryStore,
+        commit: Commit,
+    ) -> None:
+        self.clock = clock
+        self.log = log
+        self._count = 0
+        self._processors: list[tuple[Topology, Processor, Consumer]] = []
+        topologies: tuple[Topology, ...] = (
+            CallstateTopology(FileTenantDirectory(TENANTS)),
+            WorkerTopology(),
+        )
+        for topology in topologies:
+            processor = Processor(
+                topology,
+                event_log=log,
+                store=store,
+                commit=commit,
+                replies=MemoryReplies(),
+                wait_s=0,
+                records_max=7,  # so that batches end in awkward places
+            )
+            consumer = log.consumer(topology.group, topology.topics)
+            self._processors.append((topology, processor, consumer))
+        self._projection = HistoryProjection(log, history)
+        self._reader = log.consumer(GROUP, tuple(READERS))
+        self._sweep = TimerSweep(store, log, clock)
+
+    async def tell(self, call: str, kind: str, *, event_id: str = "", **data: Any) -> None:
+        """One event of `tenant:call`, now."""
+        self._count += 1
+        tenant, call_id = call.split(":")
+        event = Event(
+            id=event_id or f"event-{self._count}",
+            source="/switch",
+            type=kind,
+            subject=call_id,
+            time_ms=self.clock.now_ms(),
+            tenant=tenant,
+            data=msgspec.json.encode(data),
+        )
+        self.clock.advance(7)
+        await self.log.append([to_message(event, TELEPHONY_EVENTS, call)])
+
+    async def ask(self, call: str, agent_id: str, code: str, **more: Any) -> None:
+        """One request for a disposition."""
+        self._count += 1
+        tenant, call_id = call.split(":")
+        request_id = more.pop("request_id", f"request-{self._count}")
+        given: dict[str, Any] = {
+            "idempotency_key": request_id,
+            "body_hash": code,
+            "key": "DispositionCode",
+            "dialect": "native",
+            "policy": Policy(),
+        }
+        request = DispositionRequest(
+            request_id=request_id, call_id=call_id, agent_id=agent_id, code=code, **given | more
+        )
+        event = Event(
+            id=f"asked-{self._count}",
+            source="/gateway",
+            type=REQUESTED,
+            subject=call_id,
+            time_ms=self.clock.now_ms(),
+            tenant=tenant,
+            data=msgspec.json.encode(request),
+        )
+        self.clock.advance(3)
+        await self.log.append([to_message(event, DISPOSITION_REQUESTS, call)])
+
+    async def settle(self, *, after_s: float = 0) -> None:
+        """Let time pass, timers fire, and everybody work off what there is."""
+        self.clock.advance(int(after_s * 1000))
+        for _ in range(3):  # a timer's event, what it changes, what follows from that
+            await self._sweep.sweep()
+            for topology, processor, consumer in self._processors:
+                while await self._behind(topology.group, topology.topics):
+                    await processor.turn(consumer)
+        while await self._behind(GROUP, tuple(READERS)):
+            await self._projection.turn(self._reader)
+
+    async def _behind(self, group: str, topics: tuple[str, ...]) -> bool:
+        positions = await self.log.positions(group, topics)
+        ends = await self.log.ends(topics)
+        return any(positions.get(place, 0) < end for place, end in ends.items())
+
+    async def play(self) -> None:
+        """The shift."""
+        await self._queue_and_correct()
+        await self._transfer()
+        await self._let_it_pass()
+        await self._refuse()
+        await self._mandatory()
+        await self.tell("demo:live", "call.started", direction="inbound", agent_id="agent-1")
+        await self.tell("demo:live", "call.answered", agent_id="agent-1")
+        await self.settle()
+        await self.ask("demo:live", "agent-1", "Sale", request_id="still-waiting")
+        await self.settle()
+
+    async def _queue_and_correct(self) -> None:
+        call = "demo:one"
+        await self.tell(call, "call.started", direction="inbound", customer_id="77")
+        await self.tell(call, "call.agent_joined", agent_id="agent-1", event_id="twice")
+        await self.tell(call, "call.agent_joined", agent_id="agent-1", event_id="twice")
+        await self.settle()
+        await self.ask(call, "agent-1", "Sale", request_id="replaced")
+        await self.ask(call, "agent-1", "Interested", request_id="applied")
+        await self.ask(call, "agent-1", "Interested", request_id="applied")  # a retry
+        await self.ask(call, "agent-1", "Sale", request_id="applied")  # a conflict
+        await self.settle()
+        await self.tell(call, "call.disconnected", by="caller")
+        await self.settle()
+        await self.ask(call, "agent-1", "Referred", policy=REPLACED, request_id="corrects")
+        await self.settle()
+        await self.tell(call, "call.released")
+        await self.settle()
+        await self.ask(call, "agent-1", "Sale", request_id="late")
+        await self.settle()
+
+    async def _transfer(self) -> None:
+        call = "demo:two"
+        await self.tell(call, "call.started", direction="outbound", agent_id="agent-2")
+        await self.tell(call, "call.agent_left", agent_id="agent-2", reason="transfer")
+        await self.tell(call, "call.agent_joined", agent_id="agent-3")
+        await self.settle()
+        await self.ask(call, "agent-2", "Callback", callback_ms=1_800_000_000_000)
+        await self.ask(call, "agent-3", "Sale", release_after=True, pause_after=True)
+        await self.tell(call, "call.agent_joined", agent_id="agent-2")  # comes back
+        await self.settle()
+        await self.tell(call, "call.disconnected")
+        await self.settle()
+        await self.ask(call, "agent-2", "Sale", release_after=True)
+        await self.settle()
+
+    async def _let_it_pass(self) -> None:
+        for call in ("demo:three", "north:three"):
+            await self.tell(call, "call.started", direction="inbound", agent_id="agent-4")
+            await self.tell(call, "call.answered")
+            await self.tell(call, "call.disconnected")
+        await self.settle()
+        await self.settle(after_s=31)
+
+    async def _refuse(self) -> None:
+        await self.ask("demo:nowhere", "agent-1", "Sale", request_id="unknown")
+        await self.ask("demo:one", "agent-9", "Sale", request_id="absent")
+        await self.log.append([Message(TELEPHONY_EVENTS, "demo:bad", (), b"what?")])
+        await self.settle()
+
+    async def _mandatory(self) -> None:
+        call = "south:one"
+        await self.tell(call, "call.started", direction="inbound", agent_id="agent-5")
+        await self.tell(call, "call.answered")
+        await self.tell(call, "call.disconnected")
+        await self.settle(after_s=6)
+        await self.ask(call, "agent-5", "Sale")
+        await self.settle()
