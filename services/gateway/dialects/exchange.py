@@ -20,11 +20,9 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     Raises:
         Refused: `unsupported_media_type`, `malformed_json`.
         HTTPRequestEntityTooLarge: over the limit.
+        RequestPayloadError: it ends early, or breaks its encoding.
     """
-    try:
-        value = await read_json(request)
-    except web.RequestPayloadError:
-        raise Refused("malformed_json", "the body ends early or breaks its encoding") from None
+    value = await read_json(request)
     if not isinstance(value, dict):
         raise Refused("malformed_json", "the body is not a JSON object")
     return value

@@ -127,7 +127,16 @@ async def test_the_tenant_comes_from_the_password() -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     "authorization",
-    ["Basic", "Basic é", "Basic ?", "Basic \udcff", "Basic /w==", "Basic " + "QQ==" * 500, "x"],
+    [
+        "Bearer YWdlbnQtMTpkZW1v",
+        "Basic",
+        "Basic é",
+        "Basic ?",
+        "Basic \udcff",
+        "Basic /w==",
+        "Basic " + "QQ==" * 500,
+        "x",
+    ],
 )
 async def test_headers_that_hold_no_credential(authorization: str) -> None:
     async with running_centre(demo_tenant(), dialects=DIALECTS) as centre:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from services.gateway.dialects.ozonetel import Ozonetel
+from services.gateway.dialects.ozonetel import Ozonetel, tokens
 from shared.contracts.dispositions import DispositionRequest, Policy
 from shared.contracts.envelope import from_record
 from shared.contracts.instants import from_wire
@@ -130,7 +130,7 @@ async def test_a_key_taken_away_takes_its_token_with_it() -> None:
 @pytest.mark.asyncio
 async def test_the_eleventh_token_of_an_hour() -> None:
     async with running_centre(demo_tenant(), dialects=DIALECTS) as centre:
-        tokens = [await generate(centre) for _ in range(10)]
+        given = [await generate(centre) for _ in range(10)]
         path, headers = "/ca_apis/CAToken/generateToken", {"apiKey": "demo-key"}
         response = await centre.client.post(path, headers=headers, json={"userName": "demo"})
         assert (response.status, response.headers["Retry-After"]) == (429, "3600")
@@ -139,7 +139,7 @@ async def test_the_eleventh_token_of_an_hour() -> None:
             "message": "Only 10 tokens can be generated in an hour",
             "data": None,
         }
-        assert (await post(centre, tokens[-1]))[1] != INVALID_TOKEN
+        assert (await post(centre, given[-1]))[1] != INVALID_TOKEN
         centre.clock.advance(3_600_000)
         assert await generate(centre)
 
@@ -175,6 +175,21 @@ async def test_one_tenant_s_basic_auth_leaves_the_others_alone() -> None:
         )
         assert (await response.json())["message"] == "Username Should Not be Null or Empty."
         assert (await post(centre, await generate(centre)))[1]["details"].startswith("Invalid ucid")
+
+
+@pytest.mark.asyncio
+async def test_a_token_account_s_key_does_not_open_it_as_basic_auth() -> None:
+    key = next(one for one in demo_tenant().credentials if one.kind == "ozonetel")
+    basic = Tenant(
+        id="other",
+        credentials=(replace(key, name="other", sha256="00" * 32),),
+        ozonetel_auth="basic",
+    )
+    async with running_centre(demo_tenant(), basic, dialects=DIALECTS) as centre:
+        seeming = tokens.Owner("other", "other")
+        token = await tokens.issue(centre.store, seeming, centre.clock.now_ms())
+        status, body = await post(centre, token, SET, apiKey="demo-key")
+        assert (status, body["message"]) == (200, "Invalid userName or apiKey")
 
 
 @pytest.mark.asyncio
