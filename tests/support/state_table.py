@@ -6,7 +6,8 @@
 from pathlib import Path
 from typing import Any, Final
 
-from services.callstate.decider import TABLE, Row, moves
+from services.callstate import moves
+from services.callstate.decider import TABLE, Row
 from services.callstate.standing import Stage, Standing
 
 README: Final = Path(__file__).parents[2] / "services" / "callstate" / "README.md"

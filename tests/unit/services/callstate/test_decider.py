@@ -119,22 +119,18 @@ def test_a_call_keeps_the_rules_it_began_with() -> None:
 
 def test_a_late_start_fills_in_what_is_missing_and_nothing_else() -> None:
     call = after(told("call.data_attached", 1, user_data={"tier": "gold"}))
-    call.tell(
-        told(
-            "call.started",
-            2,
-            happened=0,
-            direction="outbound",
-            to="+31201234567",
-            did="800",
-            customer_id=77,
-            campaign_id="c-1",
-            project_id=17,
-            record_id=0,
-            user_data={"tier": "none", "queue": "sales"},
-            **{"from": "+4930123456"},
-        )
-    )
+    data = {
+        "direction": "outbound",
+        "from": "+4930123456",
+        "to": "+31201234567",
+        "did": "800",
+        "customer_id": 77,
+        "campaign_id": "c-1",
+        "project_id": 17,
+        "record_id": 0,
+        "user_data": {"tier": "none", "queue": "sales"},
+    }
+    call.tell(told("call.started", 2, happened=0, data=data))
     found = call.call
     assert (found.direction, found.from_, found.to) == ("outbound", "+4930123456", "+31201234567")
     assert (found.did, found.customer_id, found.campaign_id) == ("800", "77", "c-1")

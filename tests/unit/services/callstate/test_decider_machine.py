@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
+from typing_extensions import override
 
 from services.callstate.decider import decide
 from services.callstate.model import CallInput, deadlines, due, phase_of
@@ -144,6 +145,7 @@ class Switch(RuleBasedStateMachine):
             if agent.wrap_up_ends_ms is not None and agent.wrap_up_began_ms is not None:
                 assert agent.wrap_up_ends_ms <= agent.wrap_up_began_ms + 86_400_000
 
+    @override
     def teardown(self) -> None:
         """Whatever was said: with nothing more from the switch, the call ends by its timers."""
         if self.told.state is None:

@@ -78,7 +78,7 @@ def test_a_call_is_found_by_agents_and_subjects(
     fields: dict[str, str | int], found: tuple[str, ...]
 ) -> None:
     call = ToldCall()
-    call.tell(told("call.started", direction="inbound", data=None, **fields))
+    call.tell(told("call.started", data={"direction": "inbound", **fields}))
     assert tags(call.call) == found
 
 
