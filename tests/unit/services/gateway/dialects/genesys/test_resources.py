@@ -21,6 +21,7 @@ from shared.contracts.dispositions import (
 )
 from shared.contracts.tenants import Agent
 
+AGAIN = Queued(code="Interested", key="Code", request_id="r", queued_ms=2)
 BASE = "http://127.0.0.1:8080"
 NOW = 1_000_000
 QUEUED = Queued(code="Referred", key="DispositionCode", request_id="r", queued_ms=1)
@@ -103,6 +104,10 @@ def test_the_state_is_the_agent_s_own(of: Call, state: str) -> None:
             (AgentDispositions(agent_id="agent-1", disposition=SAVED, queued=QUEUED),),
             {"Code": "Sale", "DispositionCode": "Referred"},
         ),
+        (
+            (AgentDispositions(agent_id="agent-1", disposition=SAVED, queued=AGAIN),),
+            {"Code": "Interested"},
+        ),
     ],
 )
 def test_user_data_shows_the_agent_s_own_disposition(
@@ -119,6 +124,7 @@ def test_user_data_shows_the_agent_s_own_disposition(
         (call(part(joined_ms=990_000)), "10"),
         (call(part(joined_ms=990_000, left_ms=995_900)), "5"),
         (call(part(), answered_ms=980_000), "20"),
+        (call(part(joined_ms=990_000), answered_ms=980_000), "10"),
         (call(part(), started_ms=970_000), "30"),
         (call(part()), "300"),
         (call(part(joined_ms=990_000), disconnected_ms=992_000), "2"),
