@@ -5,7 +5,7 @@ The switch here is a plain server on loopback that says what a test has it say.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -13,14 +13,14 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientError, web
 
-from services.callstate.resync import http_snapshot, stored_calls
+from services.callstate.resync import QUESTION, http_snapshot, stored_calls
 from services.callstate.sources import Backoff, KamailioSource, Pace
 from services.callstate.switches.kamailio import Switch
-from shared.contracts.envelope import Event
 from shared.contracts.errors import Bug, Unavailable
 from shared.runtime.ports import Document, Index
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryStateStore
+from tests.support.told import Told
 
 KAM = Switch(tenant="demo")
 TS = "1795271922.965103"
@@ -59,30 +59,6 @@ class PlayedSwitch:
 
     async def connected(self) -> asyncio.StreamWriter:
         return await asyncio.wait_for(self.connections.get(), 5)
-
-
-class Told:
-    """What was published, in batches; `failing` comes first."""
-
-    def __init__(self, *failing: Exception) -> None:
-        self.batches: list[list[Event]] = []
-        self.failing = list(failing)
-        self.grew = asyncio.Condition()
-
-    async def publish(self, events: Sequence[Event]) -> None:
-        if self.failing:
-            raise self.failing.pop(0)
-        async with self.grew:
-            self.batches.append(list(events))
-            self.grew.notify_all()
-
-    @property
-    def ids(self) -> list[str]:
-        return [event.id.removeprefix("kam:") for batch in self.batches for event in batch]
-
-    async def until(self, *ids: str) -> None:
-        async with self.grew:
-            await asyncio.wait_for(self.grew.wait_for(lambda: set(ids) <= set(self.ids)), 5)
 
 
 @pytest_asyncio.fixture
@@ -429,11 +405,12 @@ async def test_ended_calls_are_forgotten(switch: PlayedSwitch) -> None:
 
 @asynccontextmanager
 async def serving(body: bytes, status: int = 200) -> AsyncIterator[str]:
-    async def answer(_: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
+        assert await request.read() == QUESTION
         return web.Response(body=body, status=status)
 
     app = web.Application()
-    app.router.add_get("/dialogs", answer)
+    app.router.add_post("/dialogs", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs what the tests need from Debian packages, where that is missing and we may.
+# Quick when nothing is to be done. A part that can't be had is skipped by its tests, with a
+# reason; with CI=true it is a failure here.
+set -u
+
+PATH="$PATH:/usr/sbin"
+modules=/usr/lib/*/kamailio/modules
+
+missing() {
+  command -v kamailio >/dev/null 2>&1 || printf 'kamailio '
+  ls $modules/evapi.so >/dev/null 2>&1 || printf 'kamailio-extra-modules '
+  ls $modules/jansson.so >/dev/null 2>&1 || printf 'kamailio-json-modules '
+  command -v sipp >/dev/null 2>&1 || printf 'sip-tester '
+}
+
+install_packages() {
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "parts: not root, so not installing: $*" >&2
+    return 1
+  fi
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "parts: no apt-get here, so not installing: $*" >&2
+    return 1
+  fi
+  # Debian starts what it installs; a proxy on port 5060 is not what tests are for.
+  [ -e /usr/sbin/policy-rc.d ] || {
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  }
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@"; } >&2
+}
+
+wanted=$(missing)
+[ -z "$wanted" ] && exit 0
+# shellcheck disable=SC2086 # one word each
+install_packages $wanted
+left=$(missing)
+[ -z "$left" ] && exit 0
+echo "parts: not to be had: $left(SIP tests will be skipped)" >&2
+[ "${CI:-}" = true ] && exit 1
+exit 0
