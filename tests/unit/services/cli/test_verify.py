@@ -67,6 +67,11 @@ def test_a_record_repeated_as_it_was_is_no_violation(good: Snapshot) -> None:
         assert run(again)["sequences"].notes == ["1 repeated after a crash, the same each time"]
 
 
+def test_a_gateway_s_own_documents_are_nobody_s_violation(good: Snapshot) -> None:
+    own = replace(good.documents["calls"][0], collection="tokens", key="demo:ozonetel.demo")
+    assert broken(replace(good, documents=good.documents | {"tokens": (own,)})) == set()
+
+
 def test_a_history_whose_beginning_was_pruned_is_clean(good: Snapshot) -> None:
     times = sorted({r.timestamp_ms for records in good.records.values() for r in records})
     for before_ms in times:
