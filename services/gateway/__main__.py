@@ -49,6 +49,13 @@ def build(
     return app
 
 
+class _TurnedAway(asyncio.Protocol):
+    """One connection too many: closed before a byte of it is read."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
 class Listener:
     """An application on an address. `start` before anything else says whether it is free."""
 
@@ -62,6 +69,7 @@ class Listener:
         )
         self._host = host
         self._port = port
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
         """Listen.
@@ -73,12 +81,24 @@ class Listener:
             OSError: the address is taken or not ours.
         """
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, backlog=BACKLOG).start()
-        return int(self._runner.addresses[0][1])
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            self._connect, self._host, self._port, backlog=BACKLOG
+        )
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def _connect(self) -> asyncio.BaseProtocol:
+        server = self._runner.server
+        if server is None or len(server.connections) >= limits.CONNECTIONS_MAX:
+            return _TurnedAway()
+        handler: asyncio.BaseProtocol = server()
+        return handler
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop; requests in hand are finished."""
         await stopping.wait()
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
 
 

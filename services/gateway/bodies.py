@@ -1,5 +1,6 @@
 """Bodies in and out: strict JSON, checked against a model, and the words of what is wrong."""
 
+import asyncio
 import re
 from typing import Any, Final, TypeVar
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.gateway.problems import Invalid
 from services.gateway.route import JSON
+from shared.contracts import limits
 from shared.contracts.errors import Refused
 from shared.contracts.limits import IDEMPOTENCY_KEY_CHARS_MAX
 from shared.contracts.values import parse_json
@@ -25,12 +27,27 @@ async def read_json(request: web.Request) -> Any:
     """The JSON of the request's body.
 
     Raises:
-        Refused: `unsupported_media_type`, `malformed_json`.
+        Refused: `unsupported_media_type`, `malformed_json`, `too_slow`.
         HTTPRequestEntityTooLarge: over the limit.
     """
     if request.content_type != JSON:
         raise Refused("unsupported_media_type", f"send {JSON}")
-    return strict_json(await request.read())
+    return strict_json(await receive(request))
+
+
+async def receive(request: web.Request) -> bytes:
+    """The request's body, which has only so long to arrive.
+
+    Raises:
+        Refused: `too_slow`.
+        HTTPRequestEntityTooLarge: over the limit.
+    """
+    try:
+        async with asyncio.timeout(limits.BODY_RECEIPT_S):
+            return await request.read()
+    except TimeoutError:
+        seconds = limits.BODY_RECEIPT_S
+        raise Refused("too_slow", f"the body was not there in {seconds} s") from None
 
 
 def strict_json(body: bytes) -> Any:

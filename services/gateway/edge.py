@@ -5,8 +5,8 @@ and whatever is raised is told in the shape of whoever owns the path: a problem 
 dialect's own. Nothing that a client sends may come back as a 500.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -18,6 +18,8 @@ from services.gateway.dialects.dialect import Dialect
 from services.gateway.problems import Problem, explain
 from services.gateway.route import FOUND, Route
 from shared.contracts.ids import is_id
+
+STREAM: Final = "text/event-stream"
 
 Observe = Callable[[str, int, float], None]
 """Told of each request: its route, its status, how many seconds it took."""
@@ -61,18 +63,18 @@ def edge(
 
     @web.middleware
     async def pass_through(request: web.Request, handler: Served) -> web.StreamResponse:
-        now = asyncio.get_running_loop().time
-        began = now()
+        began = perf_counter()
         try:
             response = await handler(request)
         except web.HTTPRedirection:
             raise
         except Exception as error:  # noqa: BLE001 - the edge: nothing may fall through
             response = _told(request, error, prefixes)
-        seconds = now() - began
+        seconds = perf_counter() - began
         route = request.match_info.route.resource
         name = "none" if route is None else route.canonical
-        observe(name, response.status, seconds)
+        if response.content_type != STREAM:  # how long somebody listened is no latency
+            observe(name, response.status, seconds)
         found = request.get(FOUND)
         log.info(
             "request",

@@ -31,6 +31,7 @@ PROBLEMS: Final = {
     "not_found": Row(404, "There is nothing here"),
     "unknown_call": Row(404, "No such call"),
     "method_not_allowed": Row(405, "The method is not allowed here"),
+    "too_slow": Row(408, "The body did not arrive in time"),
     "agent_not_on_call": Row(409, "The agent has no part in this call"),
     "already_disposed": Row(409, "The agent has already disposed this call"),
     "too_large": Row(413, "The body is too large"),

@@ -24,6 +24,7 @@ EFFECTS_PER_DOCUMENT_MAX: Final = 4_096
 WAITING_VERDICTS_MAX: Final = 4_096
 CONNECTIONS_MAX: Final = 4_096
 HEADER_RECEIPT_S: Final = 10
+BODY_RECEIPT_S: Final = 10
 STREAM_CLIENTS_MAX: Final = 1_000
 STREAM_QUEUE_MAX: Final = 1_000
 SILENCE_S: Final = 4 * 3600  # a call nobody has spoken of for this long has ended unseen

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import cache
 from typing import Any, Final
 
 import structlog
@@ -31,10 +32,16 @@ def configure_logging(level: str = "info") -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
 
 
+@cache
+def _is_secret(name: str) -> bool:
+    """Field names are literals in the code, so there are few."""
+    return any(word in name.lower() for word in SECRET_WORDS)
+
+
 def _redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Cut long values and hide what a field's name says is secret."""
     for name, value in event.items():
-        if any(word in name.lower() for word in SECRET_WORDS):
+        if _is_secret(name):
             event[name] = "***"
         elif isinstance(value, str) and len(value) > VALUE_CHARS_MAX:
             event[name] = value[:VALUE_CHARS_MAX] + "…"

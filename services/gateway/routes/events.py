@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from services.gateway.bodies import answer, idempotency_key
+from services.gateway.bodies import answer, idempotency_key, receive
 from services.gateway.cloudevents_in import BATCH, STRUCTURED, read_events
 from services.gateway.desk import Desk
 from services.gateway.models import AcceptedView, CloudEventBody, EventsView
@@ -24,7 +24,7 @@ async def tell(request: web.Request, desk: Desk) -> web.Response:
     events = read_events(
         request.headers,
         request.content_type,
-        await request.read(),
+        await receive(request),
         tenant=tenant.id,
         now_ms=desk.clock.now_ms(),
     )
