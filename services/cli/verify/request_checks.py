@@ -121,6 +121,6 @@ def _agree(
     for told, data in found:
         if (data.outcome, data.code, data.agent_id, data.problem, data.rule) != kept:
             result.wrong(
-                f"{place(told.record)} tells {data.outcome} of {verdict.request_id} of {key}, "
-                f"{verdict.outcome} was answered"
+                f"{place(told.record)} tells {data.outcome} ({data.rule}) of {verdict.request_id} "
+                f"of {key}, {verdict.outcome} ({verdict.rule}) was answered"
             )

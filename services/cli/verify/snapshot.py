@@ -163,8 +163,8 @@ class History:
 
     def ahead(self, group: str, document: Document) -> bool:
         """Whether a document has a record in it that is not below its group's position."""
-        partition = self.partitions.get(document.key, -1)
-        return any(
+        partition = self.partitions.get(document.key)
+        return partition is not None and any(
             offset >= self.position_at(group, topic, partition)
             for topic, offset in document.watermarks.items()
         )

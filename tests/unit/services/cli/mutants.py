@@ -129,14 +129,15 @@ def state(
     return document(snapshot, collection, key, altered)
 
 
-def aged(snapshot: Snapshot, before_ms: int) -> Snapshot:
+def aged(snapshot: Snapshot, before_ms: int, only: str = "") -> Snapshot:
     """What is older is pruned; the newest record of each partition stays, as it does for real."""
     kept: dict[str, tuple[Record, ...]] = {}
     for topic, records in snapshot.records.items():
         kept[topic] = tuple(
             record
             for record in records
-            if record.timestamp_ms >= before_ms
+            if only not in ("", topic)
+            or record.timestamp_ms >= before_ms
             or record.offset == snapshot.ends[TopicPartition(topic, record.partition)] - 1
         )
     return replace(snapshot, records=kept)

@@ -191,6 +191,7 @@ class Shift:
         await self.ask("demo:nowhere", "agent-1", "Sale", request_id="unknown")
         await self.ask("demo:one", "agent-9", "Sale", request_id="absent")
         await self.log.append([Message(TELEPHONY_EVENTS, "demo:bad", (), b"what?")])
+        await self.tell("demo:bad", "call.started", direction="inbound")  # not held up by it
         await self.settle()
 
     async def _mandatory(self) -> None:
