@@ -199,7 +199,7 @@ class KamailioSource:
             await self._tell([event for dialog in dialogs for event in self._recover(dialog)])
             await self._settle(reader, netstrings)
             up = {self._switch.call_id(dialog.sip_call_id) for dialog in dialogs}
-            await self._end(believed - up - self._ended)
+            await self._end(believed - up)
         self._forget(ended)
         self._asking.reset()
         return self._pace.resync

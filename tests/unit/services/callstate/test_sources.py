@@ -302,7 +302,9 @@ async def test_without_dialogs_it_goes_on_and_ends_no_call(
         writer = await switch.connected()
         writer.write(said("invite", "b@h"))
         await told.until("b:h:started", "a:h:disconnected")
+        await until(lambda: source.counts["resynced"] == 1)
         assert source.counts["resync_failed"] == 2
+        assert source._asking.next_s() == QUICK.retry_min, "the next trouble is a new one"
         writer.close()
 
 
