@@ -142,6 +142,12 @@ def test_a_late_start_fills_in_what_is_missing_and_nothing_else() -> None:
     assert call.call.started_ms == at_ms(0)
 
 
+def test_of_two_answers_the_earlier_counts_whichever_was_told_first() -> None:
+    early, late = told("call.answered", 5, happened=2), told("call.answered", 5, happened=4)
+    for events in ((early, late), (late, early)):
+        assert after(*events).call.answered_ms == at_ms(2)
+
+
 def test_an_attached_key_takes_the_newest_value() -> None:
     call = after(told("call.data_attached", 1, user_data={"a": 1, "b": 1}))
     call.tell(told("call.data_attached", 2, user_data={"b": 2, "c": 3}))

@@ -17,7 +17,7 @@ from tests.support.calls import ToldCall, at_ms, change_of, outcome_of, rules, t
 AGENTS = st.sampled_from(["ann", "bob", "cyd"])
 ANYBODY = st.none() | AGENTS
 RANK = {phase: rank for rank, phase in enumerate(Phase)}
-USER_DATA = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3) | st.text(max_size=3))
+USER_DATA = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3) | st.text("xyü", max_size=3))
 FIELDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "call.started": st.fixed_dictionaries(
         {"direction": st.sampled_from(["inbound", "outbound"]), "user_data": USER_DATA},
