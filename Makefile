@@ -30,7 +30,7 @@ run: $(VENV)/.runtime ## start everything, with the demo tenant and a simulated 
 
 test: $(VENV)/.dev ## every test, against real parts; installs what it needs
 	@bash tests/support/parts.sh
-	@$(BIN)/pytest -q -ra $(ARGS)
+	@$(BIN)/pytest -q -ra --cov --cov-branch $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, layers, the quick tests: before each commit
 	@$(BIN)/ruff format --check -q .

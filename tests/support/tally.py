@@ -66,7 +66,10 @@ class TallyTopology:
     beside: str | None = None
 
     def __init__(self) -> None:
-        self.aggregates: Mapping[str, Aggregate] = {"tallies": TallyAggregate()}
+        self.aggregates: Mapping[str, Aggregate] = {
+            "tallies": TallyAggregate(),
+            "others": TallyAggregate(),  # never routed to: not even asked for
+        }
 
     def route(self, record: Record) -> Routed:
         if record.value == b"poison":
