@@ -51,7 +51,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {"schemas": definitions, "securitySchemes": SECURITY_SCHEMES},
-        "tags": [{"name": tag} for tag in sorted({route.tag for route in routes})],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
     }
 
 
