@@ -150,8 +150,14 @@ async def test_a_failing_step_never_leaves_positions_without_the_rest(
     (store if where == "save" else log).fail_next(where, applied=applied)
     consumer = log.consumer("callstate", [IN])
     batch = Batch((changed(),), (told(),), {FIRST: 1})
+    answered: list[str] = []
+
+    async def answer() -> None:
+        answered.append("as soon as the documents stand")
+
     with pytest.raises(Unavailable):
-        await SeparateCommit(store)(consumer, batch, nobody_waits)
+        await SeparateCommit(store)(consumer, batch, answer)
+    assert len(answered) == (0 if where == "save" else 1)
     documents = {key: document.revision for (_, key), document in store.documents.items()}
     messages = [record.value for record in log.all(OUT)]
     assert (documents, messages, log.committed.get(("callstate", FIRST), 0)) == expected

@@ -115,7 +115,7 @@ async def test_moved_partitions_wake_who_waits() -> None:
     await asyncio.sleep(0)
     log.move_partitions()
     with pytest.raises(PartitionsMoved):
-        await polling
+        await asyncio.wait_for(polling, 5)
 
 
 async def test_a_zombie_owns_nothing_and_moves_nothing() -> None:

@@ -308,6 +308,15 @@ async def test_a_cursor_that_is_not_ours_is_refused(parts: Parts, cursor: str) -
         await parts.store.find("calls", "demo", cursor=cursor)
 
 
+async def test_a_cursor_that_was_touched_is_refused(parts: Parts) -> None:
+    await parts.store.save([call(f"demo:{n}") for n in range(3)])
+    cursor = (await parts.store.find("calls", "demo", limit=1)).next
+    assert cursor is not None
+    for touched in (cursor[1:], cursor[:-1], f"{cursor}!", f"{cursor[:4]}!{cursor[4:]}"):
+        with pytest.raises(ValueError, match="cursor"):
+            await parts.store.find("calls", "demo", cursor=touched)
+
+
 async def test_due_gives_what_is_not_after_now_in_order(parts: Parts) -> None:
     await parts.store.save(
         [

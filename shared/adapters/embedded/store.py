@@ -15,7 +15,7 @@ from shared.adapters.embedded.engine import SqliteEngine
 from shared.contracts.errors import WriteConflict
 from shared.runtime.ports import Document, Page
 
-KEYS_PER_QUERY_MAX: Final = 500  # SQLite takes some ten thousand; one statement serves them all
+KEYS_PER_QUERY_MAX: Final = 500  # every build of SQLite takes that many parameters
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Document).decode
