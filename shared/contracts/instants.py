@@ -6,6 +6,7 @@ guessing a zone puts callbacks an hour off.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -13,6 +14,7 @@ _MS: Final = timedelta(milliseconds=1)
 INSTANT_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 
+@lru_cache(maxsize=1024)  # one batch says the same few instants over and over
 def to_wire(instant_ms: int) -> str:
     """RFC 3339 with milliseconds, in UTC: `2026-11-21T14:05:38.120Z`.
 
