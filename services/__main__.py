@@ -1,6 +1,7 @@
 """All three services in one process, on one SQLite file: what `aftercall dev` starts."""
 
 import asyncio
+import gc
 import sys
 from functools import partial
 from importlib.metadata import version
@@ -140,6 +141,17 @@ def say_where(settings: Settings, tenants: FileTenantDirectory, port: int, admin
     sys.stdout.flush()
 
 
+def calm_collector() -> None:
+    """Look for garbage cycles less often, and never among what start-up has left for good.
+
+    Batches of small frozen objects fill the youngest generation in no time, and hold no cycles;
+    at the default thresholds looking through them took a tenth of the processor's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def run_dev(settings: Settings) -> int:
     """Run until a signal.
 
@@ -149,6 +161,7 @@ def run_dev(settings: Settings) -> int:
     # One line per request would bury what a newcomer wants to read; who asks for it gets it.
     asked = "log_level" in settings.model_fields_set
     configure_logging(settings.log_level if asked else "warning")
+    calm_collector()
     try:
         uvloop.run(serve(settings))
     except (SettingsError, OSError) as error:

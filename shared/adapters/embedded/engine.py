@@ -30,7 +30,7 @@ GROUP_JOBS_MAX: Final = 256
 JOBS_WAITING_MAX: Final = 16_384
 READERS: Final = 2  # a long report in one leaves the other to the processor
 BUSY_TIMEOUT_MS: Final = 5_000  # only a person with the sqlite3 shell could hold the lock
-WAL_PAGES: Final = 1_000  # a checkpoint stalls the writer for as long as these take to copy
+WAL_PAGES: Final = 8_000
 WAL_BYTES_MAX: Final = 64 * 1024 * 1024  # what is kept on disk after a long reader has held it
 
 
@@ -114,6 +114,22 @@ class SqliteEngine:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._pool, lambda: query(self._reader()))
+        except sqlite3.OperationalError as error:
+            raise _told(error) from None
+
+    def read_here(self, query: Job[T]) -> T:
+        """Run a short query, by primary key, on the caller's own thread.
+
+        The way to a reader and back costs two turns of a busy loop, many times what such a query
+        takes; the processor, whose documents are on every request's way, can't afford that.
+
+        Raises:
+            Unavailable: the file can't be read.
+        """
+        if self._closing:
+            raise Unavailable("the store is closed")
+        try:
+            return query(self._reader())
         except sqlite3.OperationalError as error:
             raise _told(error) from None
 
@@ -239,6 +255,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         "foreign_keys = ON",
         "trusted_schema = OFF",
         f"wal_autocheckpoint = {WAL_PAGES}",
+        "cache_size = -65536",
         f"journal_size_limit = {WAL_BYTES_MAX}",
     ):
         connection.execute(f"PRAGMA {pragma}")

@@ -4,16 +4,17 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from shared.adapters.embedded.bulk import execute_rows
 from shared.adapters.embedded.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.engine import SqliteEngine
 from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
 
 _ENTRY: Final = """
     INSERT INTO history (tenant, id, call_id, request_id, at_ms, rank, sequence, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, id) DO NOTHING
+    VALUES {rows} ON CONFLICT DO NOTHING
 """
 _OUTCOME: Final = """
-    INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO outcomes VALUES {rows}
     ON CONFLICT (tenant, call_id, agent_id) DO UPDATE SET
         revision = excluded.revision, code = excluded.code, origin = excluded.origin,
         decided_ms = excluded.decided_ms, campaign_id = excluded.campaign_id,
@@ -60,8 +61,8 @@ class SqliteHistoryStore:
         rows = [_outcome(row) for row in outcomes]
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.executemany(_ENTRY, lines)
-            connection.executemany(_OUTCOME, rows)
+            execute_rows(connection, _ENTRY, lines)
+            execute_rows(connection, _OUTCOME, rows)
 
         await self._engine.write(write)
 

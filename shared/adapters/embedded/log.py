@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from shared.adapters.embedded.engine import SqliteEngine
+from shared.adapters.embedded.gathering import Gathering
 from shared.adapters.embedded.records import (
     Numbering,
     advance_in,
@@ -33,6 +34,7 @@ class SqliteLog:
         self._engine = engine
         self._numbering = numbering
         self._tails = tails
+        self._gathering = Gathering(self._write)
         self._groups: dict[str, set[str]] = defaultdict(set)
         engine.rolled_back.append(numbering.forget)
 
@@ -45,10 +47,10 @@ class SqliteLog:
     async def append(self, messages: Sequence[Message]) -> None:
         """See `EventLog`; callers at the same time share one disk flush."""
         if messages:
-            given = tuple(messages)
-            await self._engine.write(
-                lambda connection: self.append_in(connection, given), self.show
-            )
+            await self._gathering.append(tuple(messages))
+
+    async def _write(self, messages: Sequence[Message]) -> None:
+        await self._engine.write(lambda connection: self.append_in(connection, messages), self.show)
 
     def append_in(
         self, connection: sqlite3.Connection, messages: Sequence[Message]

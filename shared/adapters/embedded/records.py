@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from shared.adapters.embedded.bulk import execute_rows
 from shared.adapters.embedded.schema import PARTITIONS
 from shared.contracts.envelope import Headers, Message, Record
 from shared.runtime.ports import Clock, Positions, TopicPartition
@@ -19,7 +20,7 @@ PRUNED_PER_JOB_MAX: Final = 2_000  # so that appends get their turn in between
 _encode_headers: Final = msgspec.msgpack.Encoder().encode
 _decode_headers: Final = msgspec.msgpack.Decoder(Headers).decode
 
-_INSERT: Final = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO log VALUES {rows}"
 _READ: Final = """
     SELECT off, ts, key, headers, value FROM log
     WHERE topic = ? AND part = ? AND off >= ? ORDER BY off LIMIT ?
@@ -27,7 +28,7 @@ _READ: Final = """
 _NEWEST: Final = "SELECT off, ts FROM log WHERE topic = ? AND part = ? ORDER BY off DESC LIMIT 1"
 _NEXT_TOPIC: Final = "SELECT topic FROM log WHERE topic > ? ORDER BY topic LIMIT 1"
 _ADVANCE: Final = """
-    INSERT INTO positions VALUES (?, ?, ?, ?)
+    INSERT INTO positions VALUES {rows}
     ON CONFLICT (grp, topic, part) DO UPDATE SET pos = excluded.pos
 """
 _POSITIONS: Final = "SELECT topic, part, pos FROM positions WHERE grp = ?"
@@ -67,7 +68,7 @@ class Numbering:
         """Write the messages in order; times never run backwards, whatever the clock does."""
         self._last_ms = max(self._last_ms, self._clock.now_ms())
         records = [self._number(connection, message) for message in messages]
-        connection.executemany(_INSERT, map(_row, records))
+        execute_rows(connection, _INSERT, [_row(record) for record in records])
         return records
 
     def _number(self, connection: sqlite3.Connection, message: Message) -> Record:
@@ -135,7 +136,7 @@ def read_records(
 def advance_in(connection: sqlite3.Connection, group: str, positions: Positions) -> None:
     """Make a group's positions stand."""
     rows = [(group, *place, position) for place, position in positions.items()]
-    connection.executemany(_ADVANCE, rows)
+    execute_rows(connection, _ADVANCE, rows)
 
 
 def read_positions(

@@ -4,12 +4,15 @@ A tag is a row of its own, in the order in which lists show documents; it is wri
 under which the document was first stored. All documents of one `save` stand together or not at all.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
+from shared.adapters.embedded.bulk import execute_rows
 from shared.adapters.embedded.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.engine import SqliteEngine
 from shared.contracts.errors import WriteConflict
@@ -22,16 +25,20 @@ _decode: Final = msgspec.msgpack.Decoder(Document).decode
 
 _INSERT: Final = """
     INSERT INTO documents (phase, due_ms, revision, body, collection, key, tenant, created_ms)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES {rows}
 """
 _UPDATE: Final = """
-    UPDATE documents SET phase = ?, due_ms = ?, revision = ?, body = ?
-    WHERE collection = ? AND key = ? AND revision = ? - 1
+    UPDATE documents SET phase = new.column1, due_ms = new.column2, revision = new.column3,
+        body = new.column4
+    FROM (VALUES {rows}) AS new
+    WHERE collection = new.column5 AND key = new.column6 AND revision = new.column3 - 1
 """
 _TAG: Final = """
     INSERT OR IGNORE INTO tags
-    SELECT collection, tenant, ?, created_ms, key FROM documents WHERE collection = ? AND key = ?
+    SELECT collection, tenant, new.column1, created_ms, key
+    FROM (VALUES {rows}) AS new JOIN documents ON collection = new.column2 AND key = new.column3
 """
+_LOAD: Final = "SELECT key, body FROM documents WHERE collection = ? AND key IN ({marks})"
 _DUE: Final = """
     SELECT body FROM documents
     WHERE collection = ? AND due_ms <= ? AND (due_ms, key) > (?, ?) ORDER BY due_ms, key LIMIT ?
@@ -46,9 +53,13 @@ class SqliteStateStore:
 
     async def load(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
         """See `StateStore`."""
-        if not keys:
-            return {}
-        return await self._engine.read(lambda connection: _load(connection, collection, keys))
+        found: dict[str, Document] = {}
+        for start in range(0, len(keys), KEYS_PER_QUERY_MAX):
+            some = keys[start : start + KEYS_PER_QUERY_MAX]
+            found |= self._engine.read_here(partial(_load, collection=collection, keys=some))
+            if len(keys) > KEYS_PER_QUERY_MAX:
+                await asyncio.sleep(0)  # a large batch lets others have a turn in between
+        return found
 
     async def save(self, documents: Sequence[Document]) -> None:
         """See `StateStore`; here a conflict leaves every document as it was."""
@@ -96,13 +107,14 @@ def save_in(connection: sqlite3.Connection, documents: Sequence[Document]) -> No
     first = [_row(document) for document in documents if document.revision == 1]
     later = [_row(document) for document in documents if document.revision != 1]
     try:
-        connection.executemany(_INSERT, ((*row, tenant, created) for row, tenant, created in first))
+        execute_rows(
+            connection, _INSERT, [(*row, tenant, created) for row, tenant, created in first]
+        )
     except sqlite3.IntegrityError as error:
         raise WriteConflict("a document exists already") from error
-    written = connection.executemany(_UPDATE, ((*row, row[2]) for row, _, _ in later))
-    if later and written.rowcount != len(later):
+    if execute_rows(connection, _UPDATE, [row for row, _, _ in later]) != len(later):
         raise WriteConflict("a document has another revision")
-    connection.executemany(_TAG, _tags(documents))
+    execute_rows(connection, _TAG, list(_tags(documents)))
 
 
 _Row = tuple[str, int | None, int, bytes, str, str]
@@ -132,14 +144,9 @@ def _tags(documents: Sequence[Document]) -> Iterator[tuple[str, str, str]]:
 def _load(
     connection: sqlite3.Connection, collection: str, keys: Sequence[str]
 ) -> dict[str, Document]:
-    found: dict[str, Document] = {}
-    for start in range(0, len(keys), KEYS_PER_QUERY_MAX):
-        some = keys[start : start + KEYS_PER_QUERY_MAX]
-        marks = ",".join("?" * len(some))
-        sql = f"SELECT key, body FROM documents WHERE collection = ? AND key IN ({marks})"  # noqa: S608 - marks alone
-        for key, body in connection.execute(sql, (collection, *some)):
-            found[key] = _decode(body)
-    return found
+    sql = _LOAD.format(marks=",".join("?" * len(keys)))
+    rows = connection.execute(sql, (collection, *keys)).fetchall()
+    return {key: _decode(body) for key, body in rows}
 
 
 def _search(
