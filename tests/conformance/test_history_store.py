@@ -78,6 +78,13 @@ async def test_writing_rows_again_changes_nothing(parts: Parts) -> None:
     assert await bodies(parts.history) == [b"call-1 agent-1"]
 
 
+async def test_an_id_told_again_at_another_time_changes_nothing(parts: Parts) -> None:
+    """A request retried with its own key is the same request, in the log twice."""
+    await parts.history.upsert([entry("e-1", b"first", at_ms=1)], [])
+    await parts.history.upsert([entry("e-1", b"again", at_ms=2)], [])
+    assert await parts.history.entries("demo", "call-1") == [b"first"]
+
+
 async def test_writing_nothing_is_nothing(parts: Parts) -> None:
     await parts.history.upsert([], [])
     assert await bodies(parts.history) == []

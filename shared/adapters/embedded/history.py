@@ -11,7 +11,7 @@ from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
 
 _ENTRY: Final = """
     INSERT INTO history (tenant, id, call_id, request_id, at_ms, rank, sequence, body)
-    VALUES {rows} ON CONFLICT DO NOTHING
+    VALUES {rows} ON CONFLICT (tenant, id) DO NOTHING
 """
 _OUTCOME: Final = """
     INSERT INTO outcomes VALUES {rows}

@@ -44,8 +44,9 @@ CREATE TABLE tags (
 CREATE TABLE history (
     tenant TEXT NOT NULL, id TEXT NOT NULL, call_id TEXT NOT NULL, request_id TEXT,
     at_ms INTEGER NOT NULL, rank INTEGER NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (tenant, call_id, at_ms, rank, sequence, id)
-) STRICT, WITHOUT ROWID;
+    PRIMARY KEY (tenant, id)
+) STRICT;
+CREATE INDEX history_call ON history (tenant, call_id, at_ms, rank, sequence, id);
 CREATE INDEX history_request ON history (tenant, request_id) WHERE request_id IS NOT NULL;
 
 CREATE TABLE outcomes (
