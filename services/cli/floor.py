@@ -126,10 +126,10 @@ class _Floor:
     async def _play_call(self, call: CallPlan) -> None:
         call_id = f"{self._run}-{call.number}"
         self._calls += 1
-        self._open.add(call_id)
         began_s, began_ms = asyncio.get_running_loop().time(), self._clock.now_ms()
         for number, step in enumerate(call.steps, start=1):
             await _until(began_s + step.at_s / self._config.speed)
+            self._open.add(call_id)  # from its first word on, told or on its way
             match step:
                 case Tell():
                     happened_ms = began_ms + int(step.happened_s / self._config.speed * 1000)
