@@ -18,6 +18,7 @@ from services.cli.floor import FloorConfig, run_floor
 from services.cli.floor_plan import FloorShape
 from services.gateway.push.hub import Hub
 from services.profile import open_profile
+from services.retention import keep
 from services.settings import Settings, SettingsError, read_settings
 from services.watch import Watch
 from shared.adapters.tenants_file import FileTenantDirectory, read_tenants, refuse_demo
@@ -80,6 +81,7 @@ async def serve(settings: Settings) -> None:
             },
             {
                 "timers": partial(callstate.run_timers, profile),
+                "retention": partial(keep, profile.prune, profile.clock),
                 "gateway": public.run,
                 "stream": until_stopped(hub.run),
                 **callstate.sources(profile, tenants),

@@ -22,5 +22,6 @@ async def open_profile(settings: Settings) -> Profile:
         commit=embedded.commit,
         replies=embedded.replies,
         register=embedded.replies.register,
+        prune=embedded.log.prune,
         close=embedded.close,
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from shared.contracts.errors import Bug
+from shared.contracts.errors import Bug, Retryable
 from shared.observability.metrics import Metrics
 from shared.runtime.ports import EventLog
 from shared.runtime.processor import Processor
@@ -29,7 +29,6 @@ class Watch:
         self._processors = processors
         self._metrics = metrics
         self._seen = dict.fromkeys(processors, (-1, 0.0))
-        self._lag = dict.fromkeys(processors, 0)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look until told to stop.
@@ -52,8 +51,16 @@ class Watch:
                 self._seen[name] = (processor.turns, now)
             elif now - since > STANDSTILL_S:
                 raise Bug(f"{name} has not polled for {STANDSTILL_S:.0f} s")
-            self._lag[name] = await self._behind(processor)
-            self._metrics.lag.labels(name).set(self._lag[name])
+            await self._measure(name, processor)
+
+    async def _measure(self, name: str, processor: Processor) -> None:
+        """A store that does not answer is no reason to stop: the loops go on asking it, too."""
+        try:
+            behind = await self._behind(processor)
+        except Retryable as error:
+            log.warning("lag_unknown", group=name, error=repr(error))
+        else:
+            self._metrics.lag.labels(name).set(behind)
 
     async def _behind(self, processor: Processor) -> int:
         ends = await self._event_log.ends(processor.topics)

@@ -14,6 +14,7 @@ IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 AGENTS_PER_CALL_MAX: Final = 64
 WRAP_UP_S_MAX: Final = 24 * 3600
 IDEMPOTENCY_KEPT_MS: Final = 24 * 3600 * 1000
+LOG_KEPT_MS: Final = 7 * 24 * 3600 * 1000  # of what every group has read; streams resume within it
 VERDICTS_PER_CALL_MAX: Final = 512  # oldest first beyond it, however young
 EVENT_IDS_PER_CALL_MAX: Final = 256  # duplicates are recognised among the newest of these
 CORRECTIONS_KEPT_MAX: Final = 32  # the first is always kept

@@ -8,6 +8,8 @@ from shared.runtime.ports import Answer, Clock, Commit, EventLog, Replies, State
 
 Deliver = Callable[[Sequence[Answer]], None]
 
+Prune = Callable[[int], Awaitable[int]]
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -15,6 +17,8 @@ class Profile:
 
     Attributes:
         register: says where answers for this reply address are to be delivered.
+        prune: deletes records of the log that are older than this instant (ms) and that every group
+            has read; says how many. Raises `Unavailable`.
         close: gives everything back; nothing of the profile may be used after.
     """
 
@@ -25,4 +29,5 @@ class Profile:
     commit: Commit
     replies: Replies
     register: Callable[[str, Deliver], None]
+    prune: Prune
     close: Callable[[], Awaitable[None]]

@@ -1,0 +1,108 @@
+"""The watch: a loop that stands still ends the process; a store not to be had does not."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+import structlog
+from typing_extensions import override
+
+from services import watch
+from services.watch import LAG_MAX, Watch
+from shared.contracts.errors import Bug, Unavailable
+from shared.contracts.topics import TELEPHONY_EVENTS
+from shared.observability.metrics import Metrics
+from shared.runtime.commit import SeparateCommit
+from shared.runtime.ports import TopicPartition
+from shared.runtime.processor import Processor
+from tests.support.clock import FakeClock
+from tests.support.memory import MemoryLog, MemoryReplies, MemoryStateStore
+from tests.support.tally import TallyTopology, said
+
+pytestmark = pytest.mark.asyncio
+
+
+class DeafLog(MemoryLog):
+    """A log that may be deaf to those who ask how far a group is."""
+
+    deaf = False
+    asked = 0
+
+    @override
+    async def positions(self, group: str, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        self.asked += 1
+        if self.deaf:
+            raise Unavailable("disk I/O error")
+        return await super().positions(group, topics)
+
+
+class Watched:
+    """A watch over one processor, looking all the time."""
+
+    def __init__(self) -> None:
+        self.log = DeafLog(FakeClock())
+        store = MemoryStateStore()
+        self.processor = Processor(
+            TallyTopology(),
+            event_log=self.log,
+            store=store,
+            commit=SeparateCommit(store),
+            replies=MemoryReplies(),
+        )
+        self.metrics = Metrics()
+        self.watch = Watch(self.log, {"tally": self.processor}, self.metrics)
+        self.stopping = asyncio.Event()
+
+    async def looks(self, number: int) -> None:
+        """Return once it has looked so often, or has failed."""
+        running = asyncio.ensure_future(self.watch.run(self.stopping))
+        until = self.log.asked + number
+        while self.log.asked < until and not running.done():
+            await asyncio.sleep(0)
+        self.stopping.set()
+        await running
+
+    def lag(self) -> float | None:
+        return self.metrics.registry.get_sample_value("aftercall_lag_records", {"group": "tally"})
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LOOK_S", 0.0)
+
+
+async def test_it_tells_how_far_behind_a_group_is() -> None:
+    watched = Watched()
+    await watched.log.append([said(TELEPHONY_EVENTS, "t:k", "1.1")] * 3)
+    await watched.looks(2)
+    assert watched.lag() == 3
+
+
+async def test_a_loop_that_stands_still_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "STANDSTILL_S", 0.0)
+    with pytest.raises(Bug, match="tally has not polled"):
+        await Watched().looks(1_000)
+
+
+async def test_a_log_that_does_not_answer_is_asked_again() -> None:
+    watched = Watched()
+    watched.log.deaf = True
+    with structlog.testing.capture_logs() as lines:
+        await watched.looks(3)
+    assert {line["event"] for line in lines} == {"lag_unknown"}
+    assert watched.lag() is None
+
+
+@pytest.mark.parametrize(
+    ("behind", "said_of_it"), [(LAG_MAX, "ok"), (LAG_MAX + 1, f"{LAG_MAX + 1} records behind")]
+)
+async def test_a_group_too_far_behind_is_not_ready(behind: int, said_of_it: str) -> None:
+    watched = Watched()
+    watched.log.put([said(TELEPHONY_EVENTS, "t:k", "1.1")] * behind)
+    assert await watched.watch.readiness() == {"tally": said_of_it}
+
+
+async def test_without_a_log_nothing_is_ready() -> None:
+    watched = Watched()
+    watched.log.deaf = True
+    assert await watched.watch.readiness() == {"tally": "log not to be had: Unavailable"}
