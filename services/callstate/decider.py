@@ -140,6 +140,7 @@ TABLE: Final = (
     Row(EXTENDED, KNOWN, RINGING + ACTIVE + DONE + UNANSWERED, "not_in_wrap_up", moves.record),
     Row(EXTENDED, ANY, STRANGER, "agent_not_on_call", moves.record),
 
+    Row(RELEASED, KNOWN, ACTIVE + IN_WRAP_UP, "late", moves.record, moves.of_segment_before),
     Row(RELEASED, KNOWN, IN_WRAP_UP, "released", moves.release),
     Row(RELEASED, ONGOING, RINGING, "released_ringing", moves.release),
     Row(RELEASED, ONGOING, ACTIVE, "released_on_call", moves.release),

@@ -16,6 +16,7 @@ from shared.contracts.calls import AgentOnCall, Call, Phase, WrapUpMode
 from shared.contracts.telephony import (
     AgentLeft,
     CallDisconnected,
+    CallReleased,
     CallStarted,
     DataAttached,
     TimerDue,
@@ -44,6 +45,12 @@ def came_back(case: Case, _: Any) -> bool:
 def of_earlier_segment(case: Case, _: AgentLeft) -> bool:
     """Before the agent joined."""
     return case.given.time_ms < (case.agent.joined_ms or 0)
+
+
+def of_segment_before(case: Case, data: CallReleased) -> bool:
+    """Of an earlier segment."""
+    # From segment 0, dialled and not told to have joined, the first joining leads to 1.
+    return data.segment is not None and case.agent.segment > max(data.segment, 1)
 
 
 def hung_up(_: Case, data: AgentLeft) -> bool:

@@ -80,9 +80,9 @@ class Effects:
         )
         self.published.append(Publish(SWITCH_COMMANDS, type_, command))
 
-    def end_wrap_up(self, agent_id: str) -> None:
-        """Ask callstate to release the agent."""
-        released = CallReleased(agent_id=agent_id)
+    def end_wrap_up(self, agent_id: str, segment: int) -> None:
+        """Ask callstate to release the agent, who may be back on the call before it hears of it."""
+        released = CallReleased(agent_id=agent_id, segment=segment)
         self.published.append(Publish(TELEPHONY_EVENTS, CALL_RELEASED, released))
 
     def _told(

@@ -94,7 +94,7 @@ class Turn:
         part = self.parts[agent_id]
         if part.phase is Phase.WRAP_UP and self.release_asked.get(agent_id) != part.segment:
             self.release_asked[agent_id] = part.segment
-            self.effects.end_wrap_up(agent_id)
+            self.effects.end_wrap_up(agent_id, part.segment)
 
 
 def _came_back(queued: Queued, part: AgentOnCall) -> bool:

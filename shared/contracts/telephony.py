@@ -92,9 +92,13 @@ class WrapUpExtended(_Data, frozen=True):
 
 
 class CallReleased(_Data, frozen=True):
-    """Wrap-up is over, for one agent or for all."""
+    """Wrap-up is over, for one agent or for all.
+
+    With `segment`: of that joining of the agent alone. One who has joined again since goes on.
+    """
 
     agent_id: Id | None = None
+    segment: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
 
 class TimerDue(_Data, frozen=True):

@@ -247,3 +247,47 @@ def test_any_order_ends_the_same(events: list[CallInput]) -> None:
         agents = sorted((a.agent_id, a.phase.value, a.handled, a.held) for a in call.agents)
         ends.add((call.phase, call.held, call.answered_ms, call.disconnected_ms, tuple(agents)))
     assert len(ends) == 1
+
+
+def returned() -> ToldCall:
+    """Ann left at 10 and is back since 20: her second segment."""
+    call = after(told("call.agent_joined", 0, agent_id="ann"))
+    call.tell(told("call.agent_left", 10, agent_id="ann"))
+    call.tell(told("call.agent_joined", 20, agent_id="ann"))
+    return call
+
+
+@pytest.mark.parametrize(
+    ("segment", "rule", "phase"),
+    [
+        (0, "late", "active"),
+        (1, "late", "active"),
+        (2, "released_on_call", "released"),
+        (None, "released_on_call", "released"),
+    ],
+)
+def test_a_release_meant_for_an_earlier_segment_ends_no_later_one(
+    segment: int | None, rule: str, phase: str
+) -> None:
+    call = returned()
+    outcome = call.tell(told("call.released", 21, agent_id="ann", segment=segment))
+    assert (outcome.rule, call.call.agents[0].phase) == (rule, phase)
+
+
+@pytest.mark.parametrize(
+    ("segment", "rule", "phase"), [(1, "late", "wrap_up"), (2, "released", "released")]
+)
+def test_nor_does_it_end_the_wrap_up_of_a_later_one(segment: int, rule: str, phase: str) -> None:
+    call = returned()
+    call.tell(told("call.agent_left", 30, agent_id="ann"))
+    outcome = call.tell(told("call.released", 31, agent_id="ann", segment=segment))
+    assert (outcome.rule, call.call.agents[0].phase) == (rule, phase)
+
+
+def test_a_release_asked_for_before_the_first_join_was_told_is_not_late() -> None:
+    call = after(told("call.started", 0, direction="outbound", agent_id="ann"))
+    call.tell(told("call.disconnected", 10))
+    call.tell(told("call.agent_joined", 11, happened=5, agent_id="ann"))
+    assert call.call.agents[0].segment == 1
+    outcome = call.tell(told("call.released", 12, agent_id="ann", segment=0))
+    assert outcome.rule == "released"

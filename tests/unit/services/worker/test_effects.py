@@ -75,6 +75,7 @@ def test_a_save_in_wrap_up_causes_everything_in_order() -> None:
         request_id="req-1",
     )
     assert (release.agent_id, released.agent_id) == ("ann", "ann")
+    assert released.segment == 1
 
 
 def test_what_was_queued_causes_the_same_at_the_end_but_no_user_event() -> None:
