@@ -18,12 +18,12 @@ from msgspec.structs import replace
 from services.callstate.decider import decide, recall
 from services.callstate.model import COLLECTION, CallInput, CallState, deadlines, tags
 from shared.contracts import limits
-from shared.contracts.calls import EventOutcome
+from shared.contracts.calls import EventOutcome, WrapUpRules
 from shared.contracts.envelope import Event, Record, from_record, reply_to_of
 from shared.contracts.errors import Poison
 from shared.contracts.ids import call_key, is_id, is_tenant_id
 from shared.contracts.instants import from_datetime
-from shared.contracts.telephony import decode_data
+from shared.contracts.telephony import TIMER_DUE, decode_data
 from shared.contracts.topics import TELEPHONY_EVENTS
 from shared.contracts.values import check_text, parse_json
 from shared.kernel import Decision
@@ -83,9 +83,7 @@ class CallstateTopology:
         """
         event = _event(record)
         _check(event, record)
-        tenant = self._tenants.get(event.tenant)
-        if tenant is None:
-            raise Poison("unknown_tenant", "no tenant has this id")
+        wrap_up = self._rules(event)
         given = CallInput(
             tenant=event.tenant,
             call_id=event.subject,
@@ -95,7 +93,7 @@ class CallstateTopology:
             data=decode_data(event.type, event.data),
             time_ms=event.time_ms,
             now_ms=record.timestamp_ms,
-            wrap_up=replace(tenant.wrap_up, disposition_key=tenant.disposition_key),
+            wrap_up=wrap_up,
         )
         return Routed(
             collection=COLLECTION,
@@ -105,6 +103,15 @@ class CallstateTopology:
             input=given,
             reply_to=event.reply_to,
         )
+
+    def _rules(self, event: Event) -> WrapUpRules:
+        """The tenant's rules; a call keeps those it began with, so it ends without its tenant."""
+        tenant = self._tenants.get(event.tenant)
+        if tenant is not None:
+            return replace(tenant.wrap_up, disposition_key=tenant.disposition_key)
+        if event.type == TIMER_DUE:
+            return WrapUpRules()
+        raise Poison("unknown_tenant", "no tenant has this id")
 
     def read_beside(self, state: bytes) -> tuple[Any, int]:
         """Never asked for: nothing is read beside a call."""

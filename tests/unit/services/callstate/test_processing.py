@@ -26,8 +26,12 @@ class Service:
         self.log = MemoryLog(self.clock)
         self.store = MemoryStateStore()
         self.sweep = TimerSweep(self.store, self.log, self.clock)
+        self.serve(Tenant(id="acme"))
+
+    def serve(self, *tenants: Tenant) -> None:
+        """Begin again with these tenants."""
         self._processor = Processor(
-            CallstateTopology(FileTenantDirectory([Tenant(id="acme")])),
+            CallstateTopology(FileTenantDirectory(tenants)),
             event_log=self.log,
             store=self.store,
             commit=SeparateCommit(self.store),
@@ -85,3 +89,19 @@ async def test_a_call_from_its_first_ring_to_its_release() -> None:
         "wrap_up_over",
     ]
     assert len(service.log.all("telephony.events.dead")) == 1
+
+
+async def test_a_call_whose_tenant_is_gone_still_ends() -> None:
+    service = Service()
+    await service.say("call.started", 0, "e1", direction="inbound", agent_id="ann")
+    await service.say("call.answered", 2, "e2")
+    await service.turn()
+    service.serve()
+    for second, rule in ((14_402, "silence"), (14_432, "wrap_up_over")):
+        service.clock.set(at_ms(second))
+        assert await service.sweep.sweep() == 1
+        await service.turn()
+        told = json.loads(service.log.all("calls.changed")[-1].value)
+        assert told["change"]["rule"] == rule
+    assert await service.sweep.sweep() == 0
+    assert service.log.all("telephony.events.dead") == []
