@@ -3,12 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from services.gateway.admin import Readiness, build_admin_app
 from services.gateway.app import build_app
+from services.gateway.connection import Connection
 from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
@@ -27,6 +28,7 @@ from shared.runtime.tenants import TenantDirectory
 
 BACKLOG: Final = 1024
 SHUTDOWN_S: Final = 5.0
+_NO_ACCESS_LOG: Final[Any] = None  # the edge writes one line per request already
 
 
 def build(
@@ -60,13 +62,7 @@ class Listener:
     """An application on an address. `start` before anything else says whether it is free."""
 
     def __init__(self, app: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            # A connection that has sent no whole request head by then is closed.
-            keepalive_timeout=limits.HEADER_RECEIPT_S,
-            shutdown_timeout=SHUTDOWN_S,
-        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
@@ -91,8 +87,13 @@ class Listener:
         server = self._runner.server
         if server is None or len(server.connections) >= limits.CONNECTIONS_MAX:
             return _TurnedAway()
-        handler: asyncio.BaseProtocol = server()
-        return handler
+        return Connection(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=_NO_ACCESS_LOG,
+            # A connection that has sent no whole request head by then is closed.
+            keepalive_timeout=limits.HEADER_RECEIPT_S,
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop; requests in hand are finished."""

@@ -25,7 +25,7 @@ def build_admin_app(registry: CollectorRegistry, readiness: Readiness) -> web.Ap
     """
 
     async def metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        encode, content_type = _encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def healthz(_: web.Request) -> web.Response:
@@ -49,3 +49,11 @@ def build_admin_app(registry: CollectorRegistry, readiness: Readiness) -> web.Ap
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     return app
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """How to write the metrics; the plain way for who asks for a version that is none."""
+    try:
+        return choose_encoder(accept if accept.isascii() else "")
+    except (TypeError, ValueError):
+        return choose_encoder("")

@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from services.gateway.connection import expect
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.edge import Observe, edge, ignore_request, serve
@@ -45,9 +46,9 @@ def build_app(
     app[TABLE] = table
     for route in table:
         handler = serve(route, desk)
-        app.router.add_route(route.method, route.path, handler)
+        app.router.add_route(route.method, route.path, handler, expect_handler=expect)
         if route.method == "GET" and not _is_stream(route):
-            app.router.add_route("HEAD", route.path, handler)
+            app.router.add_route("HEAD", route.path, handler, expect_handler=expect)
     return app
 
 

@@ -42,6 +42,9 @@ async def receive(request: web.Request) -> bytes:
         Refused: `too_slow`.
         HTTPRequestEntityTooLarge: over the limit.
     """
+    announced = request.content_length or 0
+    if announced > request.client_max_size:  # not waited for
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, announced)
     try:
         async with asyncio.timeout(limits.BODY_RECEIPT_S):
             return await request.read()

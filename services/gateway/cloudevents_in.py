@@ -8,8 +8,10 @@ be recognised when it comes twice. Source: CloudEvents 1.0.2, HTTP binding and J
 import base64
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from cloudevents.core.bindings.http import HTTPMessage, from_binary
@@ -24,7 +26,7 @@ from shared.contracts import limits
 from shared.contracts.envelope import Event
 from shared.contracts.errors import Poison, Refused
 from shared.contracts.ids import is_id
-from shared.contracts.instants import from_datetime
+from shared.contracts.instants import from_datetime, is_rfc_3339
 from shared.contracts.telephony import TIMER_DUE, decode_data
 
 STRUCTURED: Final = "application/cloudevents+json"
@@ -121,6 +123,9 @@ def _binary(headers: CIMultiDictProxy[str]) -> dict[str, Any]:
     for name in named:
         if len(headers.getall(name)) > 1:
             raise _Wrong(name[3:][:64], "stands twice")
+        if not _is_utf8(headers[name]):
+            # The SDK would write a sign of its own there: two ids could become one.
+            raise _Wrong(name[3:][:64], "not UTF-8 behind its percent signs")
     _require({name[3:]: headers[name] for name in named})
     sent = {name: headers[name] for name in named}
     if "Content-Type" in headers:
@@ -137,6 +142,14 @@ def _binary(headers: CIMultiDictProxy[str]) -> dict[str, Any]:
     return attributes
 
 
+def _is_utf8(value: str) -> bool:
+    try:
+        unquote_to_bytes(value).decode()
+    except ValueError:
+        return False
+    return True
+
+
 def _require(attributes: Mapping[str, Any]) -> None:
     for name in _REQUIRED:
         if name not in attributes:
@@ -144,10 +157,10 @@ def _require(attributes: Mapping[str, Any]) -> None:
 
 
 def _moment(value: Any) -> datetime:
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise _Wrong("time", "not an RFC 3339 time") from None
+    if is_rfc_3339(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value.upper())
+    raise _Wrong("time", "not an RFC 3339 time")
 
 
 def _event(attributes: dict[str, Any], data: Any, tenant: str, now_ms: int) -> Event:

@@ -6,14 +6,12 @@ faster; their models stand in /openapi.json, and the tests hold the answers agai
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from shared.contracts import limits
 from shared.contracts.ids import ID_PATTERN
-from shared.contracts.instants import from_wire
-
-# What RFC 3339 allows; the parser behind it would take week dates and more.
-_RFC_3339 = r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
+from shared.contracts.instants import RFC_3339, from_wire
+from shared.contracts.telephony import EVENT_TYPES, TIMER_DUE
 
 
 def _is_instant(text: str) -> str:
@@ -24,10 +22,11 @@ def _is_instant(text: str) -> str:
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Instant = Annotated[
     str,
-    Field(pattern=_RFC_3339, json_schema_extra={"format": "date-time"}),
+    Field(pattern=RFC_3339, json_schema_extra={"format": "date-time"}),
     AfterValidator(_is_instant),
 ]
 At = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+_TOLD_TYPES: list[JsonValue] = [name for name in EVENT_TYPES if name != TIMER_DUE]
 PhaseName = Literal["ringing", "active", "wrap_up", "released"]
 OriginName = Literal["queue", "wrap_up", "timeout", "correction", "late"]
 
@@ -248,8 +247,7 @@ class CloudEventBody(_Model):
     id: Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS_MAX)]
     """With `source`: what a duplicate is recognised by."""
     source: Annotated[str, Field(min_length=1, max_length=limits.TEXT_CHARS_MAX)]
-    type: str
-    """`call.started`, `call.answered` ..."""
+    type: Annotated[str, Field(json_schema_extra={"enum": _TOLD_TYPES})]
     subject: Id
     """The call id."""
     time: Instant | None = None

@@ -9,25 +9,35 @@ from aiohttp import web
 from services.gateway.problems import Invalid
 from services.gateway.route import Parameter
 from shared.contracts import limits
-from shared.contracts.ids import is_id
-from shared.contracts.instants import from_datetime, from_wire
+from shared.contracts.ids import ID_PATTERN, is_id
+from shared.contracts.instants import RFC_3339, from_datetime, from_wire, is_rfc_3339
 
 PAGE_SIZE: Final = 50
 CURSOR_CHARS_MAX: Final = 1_000
 DAY_MS: Final = 24 * 3600 * 1000
 DEFAULT_DAYS: Final = 30
 
+_DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
 LIMIT: Final = Parameter(
     "limit",
     f"rows on a page, {PAGE_SIZE} by default",
     schema={"type": "integer", "minimum": 1, "maximum": limits.PAGE_SIZE_MAX},
 )
-CURSOR: Final = Parameter("cursor", "`next` of the page before")
-AGENT: Final = Parameter("agent_id", "only this agent's")
-FROM: Final = Parameter("from", "RFC 3339 or a UTC day; 30 days ago by default")
-TO: Final = Parameter("to", "RFC 3339 or a UTC day, not included; now by default")
+CURSOR: Final = Parameter(
+    "cursor",
+    "`next` of the page before",
+    schema={"type": "string", "minLength": 1, "maxLength": CURSOR_CHARS_MAX},
+)
+AGENT: Final = Parameter(
+    "agent_id", "only this agent's", schema={"type": "string", "pattern": ID_PATTERN}
+)
+_INSTANT: Final = {"type": "string", "pattern": f"^{_DAY}$|{RFC_3339}"}
+FROM: Final = Parameter("from", "RFC 3339 or a UTC day; 30 days ago by default", schema=_INSTANT)
+TO: Final = Parameter("to", "RFC 3339 or a UTC day, not included; now by default", schema=_INSTANT)
 
-_is_day: Final = re.compile(r"\d{4}-\d{2}-\d{2}").fullmatch
+_is_day: Final = re.compile(_DAY).fullmatch
+_unescaped_plus: Final = re.compile(r" (?=[0-9:]{5}$)").sub
 _is_number: Final = re.compile(r"[0-9]{1,6}").fullmatch
 
 
@@ -87,10 +97,7 @@ class Query:
         if value is None:
             return default_ms
         try:
-            if _is_day(value):
-                return from_datetime(datetime.fromisoformat(value).replace(tzinfo=UTC))
-            # A "+" of the offset that nobody has escaped arrives as a space.
-            return from_wire(value.replace(" ", "+"))
+            return _in_ms(value)
         except ValueError as error:
             raise _invalid(name, str(error)) from None
 
@@ -102,3 +109,13 @@ def bad_cursor() -> Invalid:
 
 def _invalid(name: str, detail: str) -> Invalid:
     return Invalid(f"query parameter {name}: {detail}", [{"field": name, "detail": detail}])
+
+
+def _in_ms(value: str) -> int:
+    if _is_day(value):
+        return from_datetime(datetime.fromisoformat(value).replace(tzinfo=UTC))
+    # A "+" of the offset that nobody has escaped arrives as a space.
+    value = _unescaped_plus("+", value)
+    if not is_rfc_3339(value):
+        raise ValueError("not an RFC 3339 time")
+    return from_wire(value.upper())

@@ -5,6 +5,7 @@ on the wire it is an RFC 3339 string (names end in `_at`). A value without an of
 guessing a zone puts callbacks an hour off.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -12,6 +13,13 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 INSTANT_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+
+# What RFC 3339 allows; the parser behind it would take week dates and more.
+RFC_3339: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+_matches: Final = re.compile(RFC_3339).fullmatch
 
 
 @lru_cache(maxsize=1024)  # one batch says the same few instants over and over
@@ -57,3 +65,8 @@ def from_wire(text: str) -> int:
     except ValueError:
         raise ValueError("not an RFC 3339 time") from None
     return from_datetime(moment)
+
+
+def is_rfc_3339(text: object) -> bool:
+    """Whether it is spelt as RFC 3339 has it; it may still be a day that no calendar has."""
+    return isinstance(text, str) and _matches(text) is not None

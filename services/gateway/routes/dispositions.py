@@ -10,6 +10,7 @@ from services.gateway.bodies import answer, checked, idempotency_key, read_json
 from services.gateway.call_json import verdict_json
 from services.gateway.desk import Desk
 from services.gateway.models import DispositionBody, PendingView, RequestView, VerdictView
+from services.gateway.queries import Query
 from services.gateway.route import FOUND, Body, Parameter, Route
 from shared.contracts.dispositions import Outcome, Policy
 from shared.contracts.errors import Refused
@@ -21,6 +22,7 @@ IDEMPOTENCY_KEY: Final = Parameter(
     "Idempotency-Key",
     "1 to 255 printable ASCII characters; a retry with the same key is never applied twice",
     place="header",
+    schema={"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
 )
 
 
@@ -41,6 +43,7 @@ async def dispose(request: web.Request, desk: Desk) -> web.Response:
 
 async def show_request(request: web.Request, desk: Desk) -> web.Response:
     """The verdict of a request: the first one, for a retry changes nothing."""
+    Query(request)
     tenant = request[FOUND].tenant
     request_id = request.match_info["request_id"]
     settled = await desk.settling.history()

@@ -14,12 +14,20 @@ from services.gateway.problems import Invalid
 from services.gateway.queries import AGENT, CURSOR, FROM, LIMIT, TO, Query, bad_cursor
 from services.gateway.route import FOUND, JSON, Body, Parameter, Route
 from shared.contracts.instants import to_wire
+from shared.contracts.limits import TEXT_CHARS_MAX
 from shared.runtime.history import GROUPS, Count
 
 CSV: Final = "text/csv"
-CODE: Final = Parameter("code", "only this code")
+CODE: Final = Parameter(
+    "code",
+    "only this code",
+    schema={"type": "string", "minLength": 1, "maxLength": TEXT_CHARS_MAX},
+)
+_ONE: Final = "|".join(GROUPS)
 GROUP_BY: Final = Parameter(
-    "group_by", f"of {', '.join(GROUPS)}; separated by commas; code by default"
+    "group_by",
+    f"of {', '.join(GROUPS)}, each at most once; separated by commas; code by default",
+    schema={"type": "string", "pattern": f"^({_ONE})(,({_ONE})){{0,{len(GROUPS) - 1}}}$"},
 )
 _FILTERS: Final = (FROM, TO, AGENT, CODE, CURSOR, LIMIT)
 

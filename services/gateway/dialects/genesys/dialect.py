@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.gateway.admission import Asked
+from services.gateway.bodies import idempotency_key
 from services.gateway.desk import CallView, Desk
 from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object, secret_header
 from services.gateway.dialects.genesys import answers
@@ -129,7 +130,7 @@ async def _set_disposition(
         key=operation.key,
         dialect=NAME,
         policy=POLICY,
-        idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
+        idempotency_key=idempotency_key(request),
     )
     verdict = await desk.dispose(asker.tenant, asked)
     if verdict.outcome is Outcome.PENDING:

@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from services.gateway.admission import Asked
-from services.gateway.bodies import answer
+from services.gateway.bodies import answer, idempotency_key
 from services.gateway.desk import Desk
 from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object, secret_header
 from services.gateway.dialects.ozonetel import answers, tokens
@@ -95,7 +95,7 @@ def _asked(request: web.Request, wish: Wish, tenant: Tenant) -> Asked:
         pause_after=wish.pause_after,
         pause_reason=wish.pause_reason,
         release_after=wish.release_after,
-        idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
+        idempotency_key=idempotency_key(request),
     )
 
 

@@ -49,7 +49,17 @@ async def test_alive_even_when_not_ready() -> None:
         assert (response.status, await response.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/openmetrics-text; version=1.0.0"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/openmetrics-text; version=1.0.0",
+        "application/openmetrics-text; version=newest",
+        "application/openmetrics-text; version=" + "9" * 5_000,
+        "text/plain; version=newest",
+        "text/plain; version=2.ü",
+    ],
+)
 async def test_metrics_are_those_of_the_registry(accept: str) -> None:
     async with client({}) as admin:
         response = await admin.get("/metrics", headers={"Accept": accept})

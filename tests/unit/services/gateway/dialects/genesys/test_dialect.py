@@ -179,3 +179,15 @@ async def test_bodies_that_can_not_be_read(body: bytes, status: int) -> None:
         )
         assert (response.status, (await response.json())["statusCode"]) == (status, 10)
         assert centre.asked() == 0
+
+
+@pytest.mark.asyncio
+async def test_two_keys_of_one_request_are_refused() -> None:
+    async with running_centre(demo_tenant(), dialects=DIALECTS) as centre:
+        await connect(centre)
+        keys = [("Idempotency-Key", "k-1"), ("Idempotency-Key", "k-2")]
+        response = await centre.client.post(
+            "/api/v2/me/calls/c-1", json=SET, headers=[*AGENT_1.items(), *keys]
+        )
+        assert (response.status, (await response.json())["statusCode"]) == (400, 10)
+        assert centre.log.all(DISPOSITION_REQUESTS) == []

@@ -288,3 +288,16 @@ async def test_bodies_that_can_not_be_read(
             assert response.status == status
             assert response.content_type == "application/json"
             assert sorted(await response.json()) == ["message", "status"]
+
+
+@pytest.mark.asyncio
+async def test_two_keys_of_one_request_are_refused() -> None:
+    async with running_centre(demo_tenant(), dialects=DIALECTS) as centre:
+        await ring_and_answer(centre)
+        bearer = ("Authorization", f"Bearer {await generate(centre)}")
+        keys = [("Idempotency-Key", "k-1"), ("Idempotency-Key", "k-2")]
+        response = await centre.client.post(
+            "/ca_apis/DispositionAPIV2", json=SET, headers=[bearer, *keys]
+        )
+        assert (response.status, (await response.json())["status"]) == (422, "Fail")
+        assert published(centre) == []
