@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from services.callstate.resync import http_snapshot, stored_calls
@@ -36,12 +37,23 @@ def processor(profile: Profile, tenants: TenantDirectory, metrics: Metrics) -> P
 
 
 async def run_timers(profile: Profile, stopping: asyncio.Event) -> None:
-    """Sweep deadlines once a second until told to stop."""
+    """Sweep deadlines once a second until told to stop.
+
+    Raises:
+        Exception: whatever a sweep raised; the scheduler by itself would only log it.
+    """
+    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def tell(event: JobExecutionEvent) -> None:
+        if not broken.done():
+            broken.set_exception(event.exception)
+
     scheduler = AsyncIOScheduler(timezone="UTC")
+    scheduler.add_listener(tell, EVENT_JOB_ERROR)
     TimerSweep(profile.store, profile.log, profile.clock).start(scheduler)
     scheduler.start()
     try:
-        await stopping.wait()
+        await until_stopped(lambda: broken)(stopping)
     finally:
         scheduler.shutdown(wait=False)
 

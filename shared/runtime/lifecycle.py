@@ -12,6 +12,8 @@ from typing import Final
 
 import structlog
 
+from shared.contracts.errors import Bug
+
 DRAIN_S: Final = 10.0
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
@@ -47,8 +49,13 @@ class _Running:
             asyncio.ensure_future(part(self.stopping)): name for name, part in stage.items()
         }
 
+    def ended(self) -> list[str]:
+        """The parts that have come to their end, if not to grief."""
+        done = [task for task in self.tasks if task.done() and not task.cancelled()]
+        return [self.tasks[task] for task in done if task.exception() is None]
+
     async def stop(self, drain_s: float) -> list[Exception]:
-        """Stop the stage; what does not finish in time is cut short."""
+        """Stop the stage; what does not finish in time is cut short. Returns what has failed."""
         self.stopping.set()
         if not self.tasks:
             return []
@@ -57,7 +64,12 @@ class _Running:
             log.warning("drain_cut_short", part=self.tasks[task])
             task.cancel()
         results = await asyncio.gather(*self.tasks, return_exceptions=True)
-        return [result for result in results if isinstance(result, Exception)]
+        failures = []
+        for name, result in zip(self.tasks.values(), results, strict=True):
+            if isinstance(result, Exception):
+                log.error("part_failed", part=name, error=repr(result), exc_info=result)
+                failures.append(result)
+        return failures
 
 
 async def run_stages(
@@ -67,19 +79,21 @@ async def run_stages(
 
     Raises:
         Exception: whatever the first failing part raised; the others were stopped before.
+        Bug: a part has ended that nobody had told to.
     """
     running = [_Running(stage) for stage in stages]
     stop = asyncio.ensure_future(stopping.wait())
     tasks = {task for stage in running for task in stage.tasks}
     await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
+    early = [] if stopping.is_set() else [name for stage in running for name in stage.ended()]
     failures: list[Exception] = []
     for stage in reversed(running):
         failures += await stage.stop(drain_s)
-    for failure in failures:
-        log.error("part_failed", error=repr(failure))
     if failures:
         raise failures[0]
+    if early:
+        raise Bug(f"{early[0]} has ended, and nobody had told it to")
 
 
 def stop_on_signals(stopping: asyncio.Event) -> None:

@@ -39,6 +39,10 @@ class Faults:
         planned = error or Unavailable(f"{where} was told to fail")
         self._planned[where].append((applied, planned))
 
+    def left(self, where: str) -> int:
+        """How often it is still to go wrong there."""
+        return len(self._planned[where])
+
     def run(self, where: str, step: Callable[[], None]) -> None:
         """Take the step, and fail before or after it where that is planned."""
         if not self._planned[where]:

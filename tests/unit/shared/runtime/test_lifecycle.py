@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+import structlog
 
-from shared.runtime.lifecycle import Part, run_stages
+from shared.contracts.errors import Bug
+from shared.runtime.lifecycle import Part, Stage, run_stages, until_stopped
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,14 +44,61 @@ async def test_a_failing_part_stops_the_others_and_is_told() -> None:
     assert notes == ["good"]
 
 
-async def test_a_part_that_ends_by_itself_ends_the_process() -> None:
+async def test_a_part_that_ends_by_itself_ends_the_process_as_a_failure() -> None:
     notes: list[str] = []
 
     async def short(_: asyncio.Event) -> None:
         notes.append("short")
 
-    await run_stages([{"long": noting("long", notes)}, {"short": short}], asyncio.Event())
+    with pytest.raises(Bug, match="short has ended"):
+        await run_stages([{"long": noting("long", notes)}, {"short": short}], asyncio.Event())
     assert notes == ["short", "long"]
+
+
+async def test_a_failure_is_logged_with_the_part_and_where_it_happened() -> None:
+    async def failing(_: asyncio.Event) -> None:
+        raise KeyError("x")
+
+    stages: list[Stage] = [{"good": noting("good", []), "bad": failing}]
+    with structlog.testing.capture_logs() as lines, pytest.raises(KeyError):
+        await run_stages(stages, asyncio.Event())
+    (line,) = lines
+    assert (line["event"], line["part"]) == ("part_failed", "bad")
+    assert isinstance(line["exc_info"], KeyError)
+
+
+async def test_a_part_that_fails_while_it_stops_is_a_failure_too() -> None:
+    async def clumsy(stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        raise ZeroDivisionError
+
+    stopping = asyncio.Event()
+    stopping.set()
+    with pytest.raises(ZeroDivisionError):
+        await run_stages([{"clumsy": clumsy}], stopping)
+
+
+async def test_what_runs_until_it_is_cancelled_ends_when_it_is_told_to() -> None:
+    notes: list[str] = []
+
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            notes.append("cancelled")
+
+    stopping = asyncio.Event()
+    stopping.set()
+    await asyncio.wait_for(run_stages([{"forever": until_stopped(forever)}], stopping), 1)
+    assert notes == ["cancelled"]
+
+
+async def test_what_runs_until_it_is_cancelled_tells_of_its_failure() -> None:
+    async def failing() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await run_stages([{"failing": until_stopped(failing)}], asyncio.Event())
 
 
 async def test_a_part_that_will_not_stop_is_cut_short() -> None:
