@@ -22,8 +22,8 @@ from shared.contracts.dispositions import (
     Outcome,
     Verdict,
 )
-from shared.contracts.envelope import Event, to_message
-from shared.contracts.errors import Refused
+from shared.contracts.envelope import Event, Message, to_message
+from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.ids import call_key
 from shared.contracts.instants import to_wire
 from shared.contracts.tenants import Tenant
@@ -35,6 +35,7 @@ from shared.runtime.tenants import TenantDirectory
 SOURCE: Final = "/aftercall/gateway"
 CALLS: Final = "calls"
 DISPOSITIONS: Final = "dispositions"
+APPEND_S: Final = 5.0  # a disk that takes longer holds nobody's request
 
 WHY: Final = {
     "unknown_call": "no such call",
@@ -116,7 +117,7 @@ class Desk:
         )
         key = call_key(tenant.id, request.call_id)
         try:
-            await self.log.append([to_message(event, DISPOSITION_REQUESTS, key)])
+            await self._append([to_message(event, DISPOSITION_REQUESTS, key)])
             body = await expected.answer()
         finally:
             expected.forget()
@@ -177,7 +178,7 @@ class Desk:
             return []
         expected = self._waiters.expect_all(len(events)) if wait else []
         try:
-            await self.log.append(
+            await self._append(
                 [
                     to_message(event, TELEPHONY_EVENTS, call_key(tenant.id, event.subject))
                     for event in _with_replies(events, expected)
@@ -189,6 +190,14 @@ class Desk:
                 one.forget()
         answered = [_outcome.decode(body) for body in bodies if body is not None]
         return answered if wait and len(answered) == len(events) else None
+
+    async def _append(self, messages: Sequence[Message]) -> None:
+        """Append, or say in time that it is not known whether they were written."""
+        try:
+            async with asyncio.timeout(APPEND_S):
+                await self.log.append(messages)
+        except TimeoutError:
+            raise Unavailable(f"the log took longer than {APPEND_S:.0f} s") from None
 
     async def _views(self, tenant: Tenant, calls: Sequence[Call]) -> list[CallView]:
         keys = [call_key(tenant.id, call.id) for call in calls]

@@ -4,6 +4,7 @@ Instead of the other two services a `Decider` looks at what was appended and ans
 in the test says; it commits the positions, so that reads find everything settled.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -80,10 +81,13 @@ class AnsweringLog(MemoryLog):
         super().__init__(clock)
         self.decide: Decide = saved
         self.settles = True
+        self.stalls = False
         self._waiters = waiters
 
     @override
     async def append(self, messages: Sequence[Message]) -> None:
+        if self.stalls:
+            await asyncio.Event().wait()
         before = await self.ends([DISPOSITION_REQUESTS, TELEPHONY_EVENTS])
         await super().append(messages)
         for place, offset in before.items():

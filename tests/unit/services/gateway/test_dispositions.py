@@ -1,5 +1,6 @@
 """Disposing over the native API: what is asked, what is published, what is answered."""
 
+import asyncio
 import json
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 from yarl import URL
 
+from services.gateway import desk
 from shared.contracts.dispositions import DispositionRequest, Origin, Outcome, Previous
 from shared.contracts.envelope import Event
 from shared.contracts.instants import to_wire
@@ -155,6 +157,16 @@ async def test_a_log_that_does_not_answer_is_503(floor: Floor, *, applied: bool)
     response = await floor.client.post(PATH, json=SALE, headers=NATIVE)
     assert await problem(response) == (503, "unavailable")
     assert response.headers["Retry-After"] == "1"
+    assert floor.waiters.waiting == 0
+
+
+async def test_a_log_that_stalls_is_503_and_not_waited_for(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "APPEND_S", 0.01)
+    floor.log.stalls = True
+    response = await asyncio.wait_for(floor.client.post(PATH, json=SALE, headers=NATIVE), 2)
+    assert await problem(response) == (503, "unavailable")
     assert floor.waiters.waiting == 0
 
 
