@@ -194,6 +194,7 @@ class KamailioSource:
         except (OSError, TimeoutError, aiohttp.ClientError, Retryable, Poison) as error:
             self.counts["resync_failed"] += 1
             self._log.warning("switch_resync_failed", problem=str(error) or type(error).__name__)
+            self._forget(ended)  # a switch may be unable to list its dialogs for days
             return self._asking.next_s()
         if dialogs is not None:
             await self._tell([event for dialog in dialogs for event in self._recover(dialog)])

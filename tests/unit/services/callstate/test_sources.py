@@ -405,6 +405,23 @@ async def test_ended_calls_are_forgotten(switch: PlayedSwitch) -> None:
         writer.close()
 
 
+@pytest.mark.asyncio
+async def test_ended_calls_are_forgotten_even_while_nobody_lists_the_dialogs(
+    switch: PlayedSwitch,
+) -> None:
+    async def silent() -> bytes:
+        raise ClientError
+
+    told = Told()
+    async with following(switch, told, snapshot=silent) as source:
+        writer = await switch.connected()
+        writer.write(said("invite", "b@h") + said("invite") + said("released", leg="caller"))
+        await told.until("a:h:disconnected")
+        await until(lambda: not source._ended)
+        assert len(source._told) == 1
+        writer.close()
+
+
 @asynccontextmanager
 async def serving(body: bytes, status: int = 200) -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.Response:
