@@ -28,7 +28,7 @@ FILE: Final = "aftercall.sqlite3"
 LOCK_FILE: Final = "lock"
 GROUP_JOBS_MAX: Final = 256
 JOBS_WAITING_MAX: Final = 16_384
-READERS: Final = 2  # a long report in one leaves the other to the processor
+READERS: Final = 2
 BUSY_TIMEOUT_MS: Final = 5_000  # only a person with the sqlite3 shell could hold the lock
 WAL_PAGES: Final = 8_000
 WAL_BYTES_MAX: Final = 64 * 1024 * 1024  # what is kept on disk after a long reader has held it
@@ -100,6 +100,7 @@ class SqliteEngine:
         self._thread = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._pool = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._reports = ThreadPoolExecutor(1, "sqlite-report")
         self._writer = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._writer.start()
 
@@ -109,11 +110,22 @@ class SqliteEngine:
         Raises:
             Unavailable: the file can't be read.
         """
+        return await self._read_on(self._pool, query)
+
+    async def report(self, query: Job[T]) -> T:
+        """Run a query that may take seconds: one after another, in nobody's way but each other's.
+
+        Raises:
+            Unavailable: the file can't be read.
+        """
+        return await self._read_on(self._reports, query)
+
+    async def _read_on(self, pool: ThreadPoolExecutor, query: Job[T]) -> T:
         if self._closing:
             raise Unavailable("the store is closed")
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._pool, lambda: query(self._reader()))
+            return await loop.run_in_executor(pool, lambda: query(self._reader()))
         except sqlite3.OperationalError as error:
             raise _told(error) from None
 
@@ -175,6 +187,7 @@ class SqliteEngine:
     def _shut(self) -> None:
         self._writer.join()
         self._pool.shutdown()
+        self._reports.shutdown()
         for connection in self._readers:
             connection.close()
         self._connection.close()  # the last to close, so that the writer alone ever checkpoints

@@ -103,7 +103,7 @@ class SqliteHistoryStore:
             "limit": limit + 1,
             **dict(zip(("at_ms", "at_call", "at_agent"), place, strict=True)),
         }
-        rows = await self._engine.read(
+        rows = await self._engine.report(
             lambda connection: connection.execute(_OUTCOMES, values).fetchall()
         )
         shown = rows[:limit]
@@ -121,7 +121,7 @@ class SqliteHistoryStore:
             SELECT {listed} FROM outcomes WHERE tenant = ? AND decided_ms >= ? AND decided_ms < ?
             GROUP BY {places} ORDER BY {places}
         """  # noqa: S608 - built from the literals above
-        rows = await self._engine.read(
+        rows = await self._engine.report(
             lambda connection: connection.execute(sql, (tenant, from_ms, to_ms)).fetchall()
         )
         return [Count(row[:-1], row[-1]) for row in rows]

@@ -159,6 +159,18 @@ async def test_a_reader_can_write_nothing(engine: SqliteEngine) -> None:
         await engine.read(note(1))
 
 
+async def test_nobody_waits_for_reports_however_many_go_on(engine: SqliteEngine) -> None:
+    going_on = threading.Event()
+    reports = [
+        asyncio.create_task(engine.report(lambda _: going_on.wait(10)))
+        for _ in range(2 * engine_module.READERS)
+    ]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(engine.read(numbers), 5) == []
+    going_on.set()
+    assert all(await asyncio.gather(*reports))
+
+
 async def test_readers_do_not_wait_for_the_writer(engine: SqliteEngine) -> None:
     await engine.write(note(1))
     gate = Gate(engine)
@@ -316,7 +328,7 @@ async def test_closing_writes_what_waits(tmp_path: Path) -> None:
     gate.open()
     await closing
     assert await asyncio.gather(*tasks) == list(range(600))
-    for use in (engine.write(note(1)), engine.read(numbers)):
+    for use in (engine.write(note(1)), engine.read(numbers), engine.report(numbers)):
         with pytest.raises(Unavailable, match="closed"):
             await use
     await engine.close()
