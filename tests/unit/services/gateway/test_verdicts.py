@@ -4,6 +4,7 @@ import pytest
 
 from services.gateway.verdicts import Busy, Waiters
 from shared.contracts.envelope import ReplyTo
+from shared.contracts.limits import WAITING_VERDICTS_MAX
 from shared.runtime.ports import Answer
 
 pytestmark = pytest.mark.asyncio
@@ -70,3 +71,15 @@ async def test_a_batch_may_overshoot_the_bound_once() -> None:
     assert len(waiters.expect_all(5)) == 5
     with pytest.raises(Busy):
         waiters.expect_all(1)
+
+
+async def test_as_many_may_wait_as_the_limit_says_and_not_one_more() -> None:
+    waiters = Waiters("here")
+    waiting = [waiters.expect() for _ in range(WAITING_VERDICTS_MAX)]
+    with pytest.raises(Busy):
+        waiters.expect()
+    waiting[-1].forget()
+    waiting[-1] = waiters.expect()
+    for one in waiting:
+        one.forget()
+    assert waiters.waiting == 0

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio
 class Rig:
     """One processor over memory parts, turned by hand."""
 
-    def __init__(self, topology: Any = None, *, records_max: int = 100) -> None:
+    def __init__(self, topology: Any = None, *, records_max: int | None = 100) -> None:
         self.log = MemoryLog(FakeClock())
         self.store = MemoryStateStore()
         self.replies = MemoryReplies()
@@ -43,8 +43,8 @@ class Rig:
             commit=SeparateCommit(self.store),
             replies=self.replies,
             observe=self.turns.append,
-            records_max=self.records_max,
             wait_s=0,
+            **({} if self.records_max is None else {"records_max": self.records_max}),
         )
         self.consumer = self.log.consumer("tally", self.topology.topics)
 
@@ -67,6 +67,17 @@ async def test_a_batch_is_one_load_and_one_save() -> None:
     await rig.turn()
     assert (rig.store.loads, rig.store.saves) == (1, 1)
     assert rig.turns == [Turn("tally", 6, 3, 6, 0, 0)]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_a_batch_holds_as_many_records_as_the_limit_says(more: int) -> None:
+    rig = Rig(records_max=None)
+    number = limits.BATCH_RECORDS_MAX + more
+    await rig.log.append([said(TELEPHONY_EVENTS, f"t:k{n % 9}", f"{n}.1") for n in range(number)])
+    await rig.turn()
+    assert rig.turns[-1].records == limits.BATCH_RECORDS_MAX
+    await rig.turn()
+    assert sum(turn.records for turn in rig.turns) == number
 
 
 async def test_an_input_that_changes_nothing_writes_nothing() -> None:
