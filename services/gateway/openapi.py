@@ -16,11 +16,13 @@ from shared.contracts.ids import ID_PATTERN
 SECURITY_SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "ozonetel": {"type": "http", "scheme": "bearer", "description": "from generateToken"},
+    "ozonetel_key": {"type": "apiKey", "in": "header", "name": "apiKey"},
     "genesys": {"type": "http", "scheme": "basic", "description": "the agent's own"},
     "vcc_live": {"type": "http", "scheme": "basic"},
     "carecycle": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "zipteams": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
+_IN_ITS_SHAPE: Final = Body("Refused, in the shape that this dialect has for it")
 _REF: Final = "#/components/schemas/{model}"
 _parts: Final = re.compile(r"\{([A-Za-z_]+)(?::[^{}]+)?\}")
 
@@ -86,6 +88,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         if route.security not in SECURITY_SCHEMES:
             raise ValueError(f"{route.operation_id}: no security scheme {route.security}")
         operation["security"] = [{route.security: []}]
+        operation["responses"]["default"] = _response(_IN_ITS_SHAPE, schemas)
     return operation
 
 

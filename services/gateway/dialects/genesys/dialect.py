@@ -176,6 +176,7 @@ def _told(handler: Handler) -> Handler:
 
 
 _RETRY_SAFE: Final = (Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),)
+_OPERATION: Final = (Body("operationName, disposition, and what the vendor's page has more"),)
 _FAILURES: Final[dict[int, Body]] = {
     400: Body("a parameter is missing or bad, or the call's state does not allow it"),
     401: Body("not authenticated"),
@@ -197,6 +198,7 @@ class Genesys:
             summary="SetCallDisposition of the call in the path",
             tag=NAME,
             security="genesys",
+            requests=_OPERATION,
             parameters=_RETRY_SAFE,
             responses={200: Body("done"), **_FAILURES},
         ),
@@ -208,6 +210,7 @@ class Genesys:
             summary="SetCallDisposition of the call that the body names",
             tag=NAME,
             security="genesys",
+            requests=_OPERATION,
             parameters=_RETRY_SAFE,
             responses={200: Body("done"), **_FAILURES},
         ),

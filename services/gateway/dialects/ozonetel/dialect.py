@@ -127,8 +127,8 @@ class Ozonetel:
             operation_id="ozonetelGenerateToken",
             summary="A token for an hour; the one before it is void",
             tag=NAME,
-            security="ozonetel",
-            parameters=(Parameter("apiKey", "the account's key", "header", required=True),),
+            security="ozonetel_key",
+            requests=(Body("`userName`"),),
             responses={200: Body("the token, or why there is none"), 429: Body("ten an hour")},
         ),
         Route(
@@ -139,6 +139,7 @@ class Ozonetel:
             summary="Get the list of dispositions, or set one for a call",
             tag=NAME,
             security="ozonetel",
+            requests=(Body("the fields of the vendor's page"),),
             parameters=(Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),),
             responses={
                 200: Body("done, or why not: `status` says which"),
