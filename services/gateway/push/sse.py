@@ -24,6 +24,7 @@ from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import TOLD
 
 HEARTBEAT_S: Final = 15.0
+LOOK_S: Final = 1.0  # a client that has left keeps its place no longer than this
 WRITE_S: Final = 20.0  # a client that takes nothing for so long is gone
 EVENTS_PER_WRITE_MAX: Final = 64
 TOPICS: Final = Parameter(
@@ -104,8 +105,8 @@ async def _send_all(
     await _write(response, request, _HELLO + _id_line(follower))
     quiet_since = now = asyncio.get_running_loop().time()
     try:
-        while True:
-            wait_s = max(0.0, quiet_since + HEARTBEAT_S - now)
+        while request.transport is not None:
+            wait_s = min(LOOK_S, max(0.0, quiet_since + HEARTBEAT_S - now))
             told = await follower.take(events_max=EVENTS_PER_WRITE_MAX, wait_s=wait_s)
             now = asyncio.get_running_loop().time()
             if told:

@@ -41,6 +41,13 @@ async def as_the_gateway_does(
         return explain(error).response()
 
 
+class Uncancelled(TestServer):
+    """Handlers go on when their client leaves, as on the gateway's own listener."""
+
+    async def _make_runner(self, **settings: Any) -> web.BaseRunner:
+        return await super()._make_runner(**settings | {"handler_cancellation": False})
+
+
 @pytest.fixture
 def log() -> ForgetfulLog:
     return ForgetfulLog(FakeClock())
@@ -58,7 +65,7 @@ async def client(log: ForgetfulLog) -> AsyncIterator[Client]:
 
     app.router.add_route(route.method, route.path, handle)
     tail = asyncio.create_task(hub.run())
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(Uncancelled(app)) as client:
         yield client
     tail.cancel()
     await asyncio.gather(tail, return_exceptions=True)
@@ -257,3 +264,17 @@ async def test_a_log_that_fails_ends_the_stream_for_the_client_to_resume(
     response = await follow(client, **{"Last-Event-ID": START})
     assert (await block(response))["id"] == START
     assert await response.content.read() == b": the log does not answer\n\n"
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_gives_its_place_back(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "LOOK_S", 0.01)
+    hub = client.app[HUB]
+    response = await follow(client)
+    assert hub.clients == 1
+    response.close()
+    async with asyncio.timeout(5):
+        while hub.clients:
+            await asyncio.sleep(0)
