@@ -91,7 +91,9 @@ class CallstateTopology:
             source=event.source,
             type=event.type,
             data=decode_data(event.type, event.data),
-            time_ms=event.time_ms,
+            # Nothing is told before it has happened: a switch whose clock runs ahead would have an
+            # agent join in the future, and then leave too early to count.
+            time_ms=min(event.time_ms, record.timestamp_ms),
             now_ms=record.timestamp_ms,
             wrap_up=wrap_up,
         )

@@ -208,6 +208,12 @@ def test_a_released_call_waits_for_nothing() -> None:
     assert (index.due_ms, index.phase) == (None, "released")
 
 
+@pytest.mark.parametrize("ahead_ms", [0, 1, 3_600_000, 250_000_000_000_000])
+def test_an_event_never_happens_after_it_was_told(ahead_ms: int) -> None:
+    given = TOPOLOGY.route(binary(replace(LEFT, time_ms=NOW_MS + ahead_ms))).input
+    assert given.time_ms == NOW_MS
+
+
 def test_nothing_is_read_beside_a_call() -> None:
     assert TOPOLOGY.beside is None
     with pytest.raises(NotImplementedError):
