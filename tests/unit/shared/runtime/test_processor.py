@@ -197,6 +197,18 @@ async def test_the_loop_goes_on_after_an_unavailable_part(where: str, applied: b
     assert [told.count for told in rig.told()][-4:] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("where", ["save", "publish"])
+async def test_what_was_left_over_does_not_overtake_a_batch_that_failed(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "EFFECTS_PER_DOCUMENT_MAX", 2)
+    rig = Rig()
+    (rig.store if where == "save" else rig.log).fail_next(where)
+    await rig.log.append([said(TELEPHONY_EVENTS, "t:k", f"{n}.1") for n in range(1, 6)])
+    await run_for(rig, 5)
+    assert [told.input for told in rig.told()] == ["1.1", "2.1", "3.1", "4.1", "5.1"]
+
+
 async def test_a_write_of_somebody_else_is_seen_and_built_upon() -> None:
     rig = Rig()
     await rig.log.append([said(TELEPHONY_EVENTS, "t:k", "1.1")])

@@ -1,6 +1,7 @@
 """The log of the embedded profile where it promises more than its port."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from shared.adapters.embedded import Embedded, open_embedded, records, tails
+from shared.adapters.embedded.engine import FILE
 from shared.contracts.envelope import Message, Record
-from shared.contracts.errors import Bug, WriteConflict
+from shared.contracts.errors import Bug, Unavailable, WriteConflict
 from shared.runtime.ports import Batch, Document, Index, TopicPartition
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog
@@ -58,6 +60,20 @@ async def advance(embedded: Embedded, group: str, offset: int) -> None:
 async def test_stored_partitions_stay_what_they_are(embedded: Embedded) -> None:
     keys = ["demo:call-25", "demo:call-1", "b:Ünïcode", "demo:call-2"]
     assert [embedded.log.partition(key) for key in keys] == [3, 1, 2, 3]
+
+
+async def test_a_commit_that_fails_leaves_no_gap(embedded: Embedded, tmp_path: Path) -> None:
+    await embedded.log.append([said()])
+    wal = (tmp_path / f"{FILE}-wal").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wal, before[1]))
+    try:
+        with pytest.raises(Unavailable):
+            await embedded.log.append([said(b"x" * 20_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    await embedded.log.append([said()])
+    assert await kept(embedded) == [0, 1]
 
 
 async def test_a_rolled_back_job_leaves_no_gap_for_those_beside_it(embedded: Embedded) -> None:
