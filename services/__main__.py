@@ -44,8 +44,11 @@ def read_directory(settings: Settings) -> FileTenantDirectory:
         tenants = read_tenants(path, demo_wrap_up_s=settings.demo_wrap_up_s)
         refuse_demo(tenants, settings.host, force=settings.allow_demo)
         return FileTenantDirectory(tenants)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"AFTERCALL_TENANTS_FILE {path}: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"AFTERCALL_TENANTS_FILE {path}: {error.strerror}") from None
+    except ValueError as error:  # which may begin with the path
+        said = str(error).removeprefix(f"{path}: ")
+        raise SettingsError(f"AFTERCALL_TENANTS_FILE {path}: {said}") from None
 
 
 async def serve(settings: Settings) -> None:

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _know_the_cluster(self) -> "Settings":
         if self.profile == "cluster" and not (self.kafka_bootstrap and self.mongo_url):
-            raise ValueError("profile cluster needs KAFKA_BOOTSTRAP and MONGO_URL")
+            raise ValueError(f"profile cluster needs {PREFIX}KAFKA_BOOTSTRAP and {PREFIX}MONGO_URL")
         return self
 
     @property
@@ -139,6 +139,7 @@ def _refuse_strangers(names: Iterable[str]) -> None:
 
 def _sentences(error: ValidationError) -> Iterable[str]:
     for row in error.errors(include_url=False, include_input=False):
+        said = row["msg"].removeprefix("Value error, ")
         name = "_".join(map(str, row["loc"])).upper()
         if row["type"] == "extra_forbidden":
             near = difflib.get_close_matches(name.lower(), Settings.model_fields, n=1)
@@ -146,4 +147,4 @@ def _sentences(error: ValidationError) -> Iterable[str]:
                 f"; did you mean {near[0]}?" if near else ""
             )
         else:
-            yield f"{PREFIX}{name}: {row['msg']}" if name else row["msg"]
+            yield f"{PREFIX}{name}: {said}" if name else said

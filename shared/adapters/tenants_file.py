@@ -96,7 +96,8 @@ def refuse_demo(tenants: Iterable[Tenant], host: str, *, force: bool = False) ->
         if tenant.demo:
             raise ValueError(
                 f"tenant {tenant.id} is a demo whose secrets everybody knows: "
-                f"it is not served on {host}, only on loopback"
+                f"it is not served on {host}, only on loopback, "
+                "unless AFTERCALL_ALLOW_DEMO=1 says so"
             )
 
 

@@ -79,13 +79,21 @@ def _settle(
         del waiting[data.agent_id]
         if data.code != entry.data.code:
             result.wrong(f"{place(told.record)} applies another code than was queued")
-        if _phase(versions.get(data.call_version), data.agent_id) in ON_CALL:
+        if _stayed(versions, data.agent_id, entry.data.call_version, data.call_version):
             result.wrong(f"{place(told.record)} applies while {data.agent_id} is on the call")
         return False
     if not from_queue or (cut and entry is None):
         return from_queue
     result.wrong(f"{place(told.record)} applies {data.request_id}, which was not waiting")
     return False
+
+
+def _stayed(versions: dict[int, CallChanged], agent_id: str, since: int, until: int) -> bool:
+    """Whether the agent is on the call, and had not left it since; who comes back had left."""
+    if _phase(versions.get(until), agent_id) not in ON_CALL:
+        return False
+    between = (_phase(versions.get(version), agent_id) for version in range(since + 1, until))
+    return all(phase in ON_CALL for phase in between)
 
 
 def _phase(change: CallChanged | None, agent_id: str) -> Phase | None:

@@ -69,7 +69,7 @@ def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("AFTERCALL_PORT", "65536", "AFTERCALL_PORT: "),
         ("AFTERCALL_PORT", "-1", "AFTERCALL_PORT: "),
         ("AFTERCALL_PROFILE", "cloud", "AFTERCALL_PROFILE: "),
-        ("AFTERCALL_PROFILE", "cluster", "KAFKA_BOOTSTRAP"),
+        ("AFTERCALL_PROFILE", "cluster", "profile cluster needs AFTERCALL_KAFKA_BOOTSTRAP and "),
         ("AFTERCALL_HOST", "a b", "AFTERCALL_HOST: "),
         ("AFTERCALL_HOST", " ", "AFTERCALL_HOST: "),
         ("AFTERCALL_VERDICT_TIMEOUT_S", "0", "AFTERCALL_VERDICT_TIMEOUT_S: "),
@@ -86,6 +86,7 @@ def test_a_wrong_setting_is_told_by_its_name(
     with pytest.raises(SettingsError) as error:
         read_settings()
     assert told in str(error.value)
+    assert "Value error" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ class Shift:
         """The shift."""
         await self._queue_and_correct()
         await self._transfer()
+        await self._come_back()
         await self._let_it_pass()
         await self._refuse()
         await self._mandatory()
@@ -177,6 +178,21 @@ class Shift:
         await self.tell(call, "call.disconnected")
         await self.settle()
         await self.ask(call, "agent-2", "Sale", release_after=True)
+        await self.settle()
+
+    async def _come_back(self) -> None:
+        """Gone and back before the worker looks: what was queued for the first part is final."""
+        call = "demo:back"
+        await self.tell(call, "call.started", direction="inbound")
+        await self.tell(call, "call.agent_joined", agent_id="agent-6")
+        await self.settle()
+        await self.ask(call, "agent-6", "Sale", request_id="first-part")
+        await self.settle()
+        await self.tell(call, "call.agent_left", agent_id="agent-6", reason="transfer")
+        await self.tell(call, "call.agent_joined", agent_id="agent-6")
+        await self.settle()
+        await self.ask(call, "agent-6", "Interested", request_id="second-part")
+        await self.tell(call, "call.disconnected")
         await self.settle()
 
     async def _let_it_pass(self) -> None:

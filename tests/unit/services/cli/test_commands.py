@@ -78,6 +78,12 @@ def test_a_server_that_imports_the_package_does_not_import_typer() -> None:
     assert ran.stdout == "False\n"
 
 
+CLUSTER = {
+    "AFTERCALL_PROFILE": "cluster",
+    "AFTERCALL_KAFKA_BOOTSTRAP": "127.0.0.1:9",
+    "AFTERCALL_MONGO_URL": "mongodb://127.0.0.1:9",
+}
+
 # what was typed, with which settings, what is said on standard error
 MISTAKES = [
     ("gateway", {}, "aftercall: gateway runs alone with AFTERCALL_PROFILE=cluster, which"),
@@ -89,8 +95,18 @@ MISTAKES = [
     ("dead-letters list --data-dir nowhere", {}, "aftercall: nothing is stored in nowhere; "),
     ("tenants --tenants-file nowhere", {}, "aftercall: nowhere does not exist; "),
     ("keys list", {"AFTERCALL_TENANTS_FILE": "nowhere"}, "aftercall: nowhere does not exist; "),
-    ("config check", {"AFTERCALL_TENANTS_FILE": "nowhere"}, "aftercall: AFTERCALL_TENANTS_FILE "),
+    (
+        "config check",
+        {"AFTERCALL_TENANTS_FILE": "nowhere"},
+        "aftercall: AFTERCALL_TENANTS_FILE nowhere: No such file or directory; ",
+    ),
+    (
+        "config check",
+        {"AFTERCALL_TENANTS_FILE": "/dev/null"},
+        "aftercall: AFTERCALL_TENANTS_FILE /dev/null: Expected `object`, got `null`; ",
+    ),
     ("config check", {"AFTERCALL_HOST": "0.0.0.0"}, "aftercall: AFTERCALL_TENANTS_FILE "),
+    ("config check", CLUSTER, "aftercall: AFTERCALL_PROFILE: cluster is not in this version; "),
     ("keys new --tenant a --scope write", {}, "aftercall: scope write is not known; take one of"),
     ("keys new --tenant a --scope read --kind odd", {}, "aftercall: kind odd is not known; take"),
     ("dead-letters put-back", {}, "aftercall: it is not clear which letters; "),
@@ -178,7 +194,7 @@ def test_verify_says_clean_and_what_it_counted(data_dir: Path) -> None:
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
     assert lines[-1] == "clean"
-    assert "outcomes             5 outcomes, 0 violations" in lines
+    assert "outcomes             6 outcomes, 0 violations" in lines
 
 
 def test_verify_tells_programs_the_same(data_dir: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_history_whose_beginning_was_pruned_is_clean(good: Snapshot) -> None:
 
 # check, what it can't judge once everything old was pruned
 SKIPPED = [
-    ("calls refold", "7 skipped: some of their events are no longer kept"),
+    ("calls refold", "8 skipped: some of their events are no longer kept"),
     ("timers", "skipped: their timer records are no longer kept"),
     ("verdicts told", "skipped: told so long ago that it is no longer kept"),
     ("queued", "skipped: queued so long ago that it is no longer kept"),
