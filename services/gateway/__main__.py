@@ -1,6 +1,7 @@
 """The gateway put together: desk, dialects, stream, console, and the two listeners."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -78,10 +79,21 @@ class Listener:
         """
         await self._runner.setup()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            self._connect, self._host, self._port, backlog=BACKLOG
-        )
+        try:
+            self._server = await loop.create_server(
+                self._connect, self._host, self._port, backlog=BACKLOG
+            )
+        except OSError as error:
+            raise OSError(self._cannot_listen(error)) from error
         return int(self._server.sockets[0].getsockname()[1])
+
+    def _cannot_listen(self, error: OSError) -> str:
+        number = error.errno or 0
+        said = os.strerror(number) if number > 0 else error.strerror or str(error)
+        return (
+            f"can't listen on {self._host}:{self._port}: {said.lower()}; "
+            "set AFTERCALL_HOST, AFTERCALL_PORT or AFTERCALL_ADMIN_PORT"
+        )
 
     def _connect(self) -> asyncio.BaseProtocol:
         server = self._runner.server

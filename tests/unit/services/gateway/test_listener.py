@@ -142,3 +142,13 @@ async def test_who_waits_to_be_told_to_go_on(
     close = b"Connection: close\r\nContent-Length: 2\r\n"
     told = await send(port, HEAD + close + b"Expect: " + expects + b"\r\n\r\n{}")
     assert [part[:3] for part in told.split(b"HTTP/1.1 ")[1:]] == answers
+
+
+async def test_an_address_that_is_taken_is_told_with_what_to_set(port: int) -> None:
+    with pytest.raises(OSError, match=f"can't listen on 127.0.0.1:{port}: address already in use;"):
+        await Listener(web.Application(), "127.0.0.1", port).start()
+
+
+async def test_an_address_that_is_not_ours_is_told_with_what_to_set() -> None:
+    with pytest.raises(OSError, match=r"can't listen on 192\.0\.2\.1:0: .*; set AFTERCALL_HOST, "):
+        await Listener(web.Application(), "192.0.2.1", 0).start()
