@@ -10,6 +10,7 @@ import typer
 from services.cli.floor import FloorConfig, FloorReport, run_floor
 from services.cli.floor_plan import FloorShape
 from services.cli.output import show_json, show_rows
+from shared.observability.logging import configure_logging
 
 _COLUMNS: Final = ("what", "count")
 
@@ -38,6 +39,7 @@ def simulate(  # noqa: PLR0917 - the command line passes them by name
 
     Some events are told twice and some out of order, as switches do.
     """
+    configure_logging("warning")  # on standard error, for the report stands alone on the other
     shape = FloorShape(
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         agents=agents,

@@ -218,6 +218,8 @@ async def test_no_more_calls_are_open_than_allowed(stub: Stub) -> None:
 
 @pytest.mark.asyncio
 async def test_the_command_says_what_it_did(stub: Stub) -> None:
+    refusal = {"code": "unknown_call"}
+    stub.answer = lambda n: web.json_response(refusal, status=404) if n == 1 else fine(n)
     arguments = ["simulate", "--url", stub.url, "--calls", "3", "--seed", "3", "--json"]
     playing = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -231,6 +233,8 @@ async def test_the_command_says_what_it_did(stub: Stub) -> None:
     report = json.loads(out)
     assert playing.returncode == 0
     assert report["calls"] == 3
+    assert report["refused"] == {"unknown_call": 1}
+    assert b"floor_refused" in said  # and not in the report
     assert report["events"] + sum(report["outcomes"].values()) == len(stub.seen)
     assert b"seed 3" in said
     assert stub.keys.keys() == {"Bearer demo-switch-key", "Bearer demo-key"}
