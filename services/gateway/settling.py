@@ -1,7 +1,8 @@
 """Reads at least as new as any answer given before.
 
 An answer is sent once the decision is durable in one document; what others make of it (the
-disposition of a call that has just ended, a line of the history) follows by topic. So a read first
+disposition of a call that has just ended, the end of a wrap-up that was asked for with a
+disposition, a line of the history) follows by topic. So a read first
 waits until the projections have passed the ends that the topics have now: bounded, for a slow
 reader behind is no reason to refuse a read.
 """
@@ -14,10 +15,12 @@ from shared.contracts.topics import (
     CALLS_CHANGED,
     DISPOSITION_EVENTS,
     DISPOSITION_REQUESTS,
+    TELEPHONY_EVENTS,
     USER_EVENTS,
 )
 from shared.runtime.ports import EventLog
 
+CALLSTATE: Final = "callstate"
 WORKER: Final = "worker"
 HISTORY: Final = "history"
 _DECIDED: Final = (CALLS_CHANGED, DISPOSITION_REQUESTS)
@@ -33,16 +36,21 @@ class Settling:
         self._timeout_s = timeout_s
 
     async def calls(self) -> bool:
-        """Until the worker has decided all that stands on its topics; False: not in time."""
-        return await self._within(self._reached_by(WORKER, _DECIDED))
+        """Until all is decided, and calls are what that made of them; False: not in time."""
+        return await self._within(self._decided())
 
     async def history(self) -> bool:
         """Until the history shows it, too; False: not in time."""
         return await self._within(self._projected())
 
-    async def _projected(self) -> None:
-        # In this order: what the worker publishes is ahead of nothing the history has passed.
+    async def _decided(self) -> None:
+        # In this order: among the events are the releases that the worker has just asked for.
         await self._reached_by(WORKER, _DECIDED)
+        await self._reached_by(CALLSTATE, (TELEPHONY_EVENTS,))
+
+    async def _projected(self) -> None:
+        # In this order: what those two publish is ahead of nothing the history has passed.
+        await self._decided()
         await self._reached_by(HISTORY, _PROJECTED)
 
     async def _within(self, steps: Coroutine[Any, Any, None]) -> bool:

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from services.gateway.app import build_app
 from services.gateway.desk import Desk
-from services.gateway.settling import HISTORY, WORKER
+from services.gateway.settling import CALLSTATE, HISTORY, WORKER
 from services.gateway.verdicts import Waiters
 from shared.adapters.tenants_file import FileTenantDirectory, read_tenants
 from shared.contracts.calls import Call, CallDocument, EventOutcome, Phase
@@ -96,7 +96,7 @@ class AnsweringLog(MemoryLog):
                 answer = self.decide(event)
                 if answer is not None and event.reply_to is not None:
                     self._waiters.deliver([Answer(event.reply_to, msgspec.json.encode(answer))])
-            for group in (WORKER, HISTORY) if self.settles else ():
+            for group in (CALLSTATE, WORKER, HISTORY) if self.settles else ():
                 self.committed[group, place] = len(self.records[place])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from typing_extensions import override
 
-from services.gateway.settling import HISTORY, WORKER, Settling
+from services.gateway.settling import CALLSTATE, HISTORY, WORKER, Settling
 from shared.contracts.envelope import Message
 from shared.contracts.topics import (
     CALLS_CHANGED,
@@ -49,7 +49,7 @@ async def test_nothing_on_the_topics_is_settled_at_once() -> None:
     log = WatchedLog()
     assert await Settling(log).calls()
     assert await Settling(log).history()
-    assert log.asked == 3
+    assert log.asked == 5
 
 
 @pytest.mark.parametrize("topic", [CALLS_CHANGED, DISPOSITION_REQUESTS])
@@ -61,7 +61,21 @@ async def test_a_call_waits_for_the_worker(topic: str) -> None:
     assert await Settling(log).calls()
 
 
-@pytest.mark.parametrize("topic", [TELEPHONY_EVENTS, DISPOSITION_EVENTS, USER_EVENTS])
+async def test_a_call_waits_for_the_release_that_the_worker_has_just_asked_for() -> None:
+    log = WatchedLog()
+    log.tell(DISPOSITION_REQUESTS)
+    waiting = asyncio.create_task(Settling(log, timeout_s=5).calls())
+    await asyncio.sleep(0)
+    log.tell(TELEPHONY_EVENTS)  # what the worker makes of the request
+    log.catch_up(WORKER, DISPOSITION_REQUESTS)
+    while log.asked < 4 and not waiting.done():
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    log.catch_up(CALLSTATE, TELEPHONY_EVENTS)
+    assert await waiting
+
+
+@pytest.mark.parametrize("topic", [DISPOSITION_EVENTS, USER_EVENTS])
 async def test_a_call_waits_for_no_other_topic(topic: str) -> None:
     log = WatchedLog()
     log.tell(topic)
@@ -71,7 +85,7 @@ async def test_a_call_waits_for_no_other_topic(topic: str) -> None:
 @pytest.mark.parametrize(
     "topic", [CALLS_CHANGED, DISPOSITION_REQUESTS, DISPOSITION_EVENTS, USER_EVENTS]
 )
-async def test_the_history_waits_for_the_worker_then_for_itself(topic: str) -> None:
+async def test_the_history_waits_for_the_others_then_for_itself(topic: str) -> None:
     log = WatchedLog()
     log.tell(topic)
     log.catch_up(WORKER, CALLS_CHANGED, DISPOSITION_REQUESTS)
@@ -85,7 +99,7 @@ async def test_it_goes_on_as_soon_as_the_worker_is_there() -> None:
     log.tell(CALLS_CHANGED)
     log.catches_up_at = 4
     assert await Settling(log, timeout_s=5).calls()
-    assert log.asked == 4
+    assert log.asked == 5
 
 
 async def test_what_comes_later_is_not_waited_for() -> None:
