@@ -41,5 +41,5 @@ class SqliteCommit:
             save_in(connection, documents)
             return consumer.publish_in(connection, batch.messages, batch.positions)
 
-        await self._engine.write(write, consumer.show)
+        await self._engine.write(write, lambda records: consumer.show(records, batch.positions))
         await answer()

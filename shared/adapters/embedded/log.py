@@ -2,7 +2,9 @@
 
 Two views of where a partition ends. The writer thread numbers records in its own (`Numbering`), and
 forgets it whenever anything was rolled back, so that offsets never have a gap. The loop is told of
-what is durable, commit by commit (`Tails`): that wakes whoever waits, at once.
+what is durable, commit by commit (`Tails`): that wakes whoever waits, at once. The positions that
+it shows move with them: in the file they are seen an instant earlier, and whoever took them from
+there would find a group past a record while what it has published in the same commit was not there.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from shared.adapters.embedded.records import (
     partition_of,
     places_of,
     prune_in,
+    read_all_positions,
     read_ends,
     read_positions,
     read_records,
@@ -36,13 +39,17 @@ class SqliteLog:
         self._tails = tails
         self._gathering = Gathering(self._write)
         self._groups: dict[str, set[str]] = defaultdict(set)
+        self._positions: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
         engine.rolled_back.append(numbering.forget)
 
     @classmethod
     async def open(cls, engine: SqliteEngine, clock: Clock) -> "SqliteLog":
         """The log as it stands in the file. The clock gives records their time."""
         ends, last_ms = await engine.read(read_ends)
-        return cls(engine, Numbering(clock, last_ms), Tails(ends))
+        log = cls(engine, Numbering(clock, last_ms), Tails(ends))
+        for group, positions in (await engine.read(read_all_positions)).items():
+            log.move(group, positions)
+        return log
 
     async def append(self, messages: Sequence[Message]) -> None:
         """See `EventLog`; callers at the same time share one disk flush."""
@@ -61,6 +68,10 @@ class SqliteLog:
     def show(self, records: Sequence[Record]) -> None:
         """Let readers see what is durable; called in the order of commits."""
         self._tails.extend(records)
+
+    def move(self, group: str, positions: Positions) -> None:
+        """Let readers see positions that are durable, after what was published with them."""
+        self._positions[group] |= positions
 
     def consumer(self, group: str, topics: Sequence[str]) -> "SqliteConsumer":
         """See `EventLog`. There is one process, so the member owns every partition."""
@@ -86,8 +97,9 @@ class SqliteLog:
         )
 
     async def positions(self, group: str, topics: Sequence[str]) -> dict[TopicPartition, int]:
-        """See `EventLog`."""
-        return await self._engine.read(lambda connection: read_positions(connection, group, topics))
+        """See `EventLog`; never ahead of `ends`."""
+        positions = self._positions[group]
+        return {place: positions.get(place, 0) for place in places_of(topics)}
 
     async def grown(self, topics: Sequence[str], seen: Positions, wait_s: float) -> bool:
         """See `EventLog`."""
@@ -134,8 +146,10 @@ class SqliteConsumer:
         self._turn = 0
 
     async def committed(self) -> dict[TopicPartition, int]:
-        """See `Consumer`."""
-        return await self._log.positions(self.group, self._topics)
+        """See `Consumer`; from the file, which knows best after a write that may have failed."""
+        return await self._engine.read(
+            lambda connection: read_positions(connection, self.group, self._topics)
+        )
 
     async def poll(self, *, records_max: int, wait_s: float) -> list[Record]:
         """See `Consumer`; wakes with the commit that brings something."""
@@ -165,7 +179,8 @@ class SqliteConsumer:
         given = tuple(messages)
         moved = dict(positions)
         await self._engine.write(
-            lambda connection: self.publish_in(connection, given, moved), self._log.show
+            lambda connection: self.publish_in(connection, given, moved),
+            lambda records: self.show(records, moved),
         )
 
     def publish_in(
@@ -176,9 +191,10 @@ class SqliteConsumer:
         advance_in(connection, self.group, positions)
         return records
 
-    def show(self, records: Sequence[Record]) -> None:
+    def show(self, records: Sequence[Record], positions: Positions) -> None:
         """Let readers see what `publish_in` wrote, once it is durable."""
         self._log.show(records)
+        self._log.move(self.group, positions)
 
     async def rewind(self) -> None:
         """See `Consumer`."""

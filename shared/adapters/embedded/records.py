@@ -5,6 +5,7 @@ Everything here runs inside a job or a query of the engine, on its threads.
 
 import sqlite3
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -32,6 +33,7 @@ _ADVANCE: Final = """
     ON CONFLICT (grp, topic, part) DO UPDATE SET pos = excluded.pos
 """
 _POSITIONS: Final = "SELECT topic, part, pos FROM positions WHERE grp = ?"
+_ALL_POSITIONS: Final = "SELECT grp, topic, part, pos FROM positions"
 _READ_BY: Final = "SELECT grp, pos FROM positions WHERE topic = ? AND part = ?"
 _GROUPS: Final = "SELECT DISTINCT grp FROM positions WHERE topic = ?"
 _OLDEST: Final = """
@@ -146,6 +148,14 @@ def read_positions(
     rows = connection.execute(_POSITIONS, (group,)).fetchall()
     stored = {TopicPartition(topic, part): position for topic, part, position in rows}
     return {place: stored.get(place, 0) for place in places_of(topics)}
+
+
+def read_all_positions(connection: sqlite3.Connection) -> dict[str, dict[TopicPartition, int]]:
+    """Every group's positions."""
+    found: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+    for group, topic, part, position in connection.execute(_ALL_POSITIONS):
+        found[group][TopicPartition(topic, part)] = position
+    return found
 
 
 def prune_in(

@@ -2,8 +2,10 @@
 
 import asyncio
 import resource
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -258,3 +260,45 @@ async def test_the_memory_of_a_partition_is_bounded(
     in_memory = [offset for offset in range(count) if tail.take(place, offset, 1) is not None]
     assert in_memory == ([] if first is None else list(range(first, count)))
     assert tail.end(place) == count
+
+
+async def test_a_group_is_never_seen_past_a_record_before_what_it_made_of_it(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = "calls.changed"
+    await embedded.log.append([said()])
+    durable, go_on = threading.Event(), threading.Event()
+    commit = embedded.engine._commit
+
+    def halt_behind_the_commit(group: list[Any]) -> None:
+        commit(group)
+        durable.set()
+        go_on.wait(5)
+
+    monkeypatch.setattr(embedded.engine, "_commit", halt_behind_the_commit)
+    consumer = embedded.log.consumer("callstate", [TOPIC])
+    writing = asyncio.create_task(
+        consumer.publish_and_advance([said(topic=made)], {place_of(embedded): 1})
+    )
+    await asyncio.to_thread(durable.wait, 5)
+
+    async def seen() -> tuple[int, int]:
+        positions = await embedded.log.positions("callstate", [TOPIC])
+        ends = await embedded.log.ends([made])
+        return positions[place_of(embedded)], ends[place_of(embedded, topic=made)]
+
+    assert await consumer.committed() == {**await embedded.log.ends([TOPIC])}
+    assert await seen() == (0, 0)
+    go_on.set()
+    await writing
+    assert await seen() == (1, 1)
+
+
+async def test_positions_are_there_again_after_a_restart(tmp_path: Path, clock: FakeClock) -> None:
+    for expected in (0, 1):
+        opened = await open_embedded(tmp_path, clock)
+        positions = await opened.log.positions("callstate", [TOPIC])
+        assert positions[place_of(opened)] == expected
+        await opened.log.append([said()])
+        await advance(opened, "callstate", expected + 1)
+        await opened.close()
