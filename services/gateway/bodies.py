@@ -45,6 +45,8 @@ async def receive(request: web.Request) -> bytes:
     announced = request.content_length or 0
     if announced > request.client_max_size:  # not waited for
         raise web.HTTPRequestEntityTooLarge(request.client_max_size, announced)
+    if request.content.is_eof():  # it came with the head, as small ones do
+        return await request.read()
     try:
         async with asyncio.timeout(limits.BODY_RECEIPT_S):
             return await request.read()

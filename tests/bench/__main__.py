@@ -23,7 +23,7 @@ from tests.support.product import AGENT, ROOT, SWITCH, Product, cloud_event, fre
 CALLS: Final = 5_000
 ROUNDS: Final = 3
 SECONDS: Final = 6
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 128
 PACES: Final = (100, 500)  # requests a second
 PACED_S: Final = 10
 
