@@ -58,7 +58,10 @@ async def serve(settings: Settings) -> None:
         AftercallError, OSError, SettingsError: it could not start.
     """
     tenants = read_directory(settings)
-    profile = await open_profile(settings)
+    try:
+        profile = await open_profile(settings)
+    except AftercallError as error:  # in use, or not for this version
+        raise SettingsError(f"AFTERCALL_DATA_DIR {error}") from None
     try:
         metrics = Metrics()
         hub = Hub(profile.log, profile.clock)
