@@ -12,15 +12,13 @@ from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.edge import Observe, edge, ignore_request, serve
 from services.gateway.openapi import openapi
-from services.gateway.route import Route
+from services.gateway.route import STREAM, Route
 from services.gateway.routes import calls, dispositions, documents, events, reports
 from shared.contracts.limits import BODY_BYTES_MAX
 
 NATIVE: Final = (*dispositions.ROUTES, *events.ROUTES, *calls.ROUTES, *reports.ROUTES)
 TABLE: Final = web.AppKey("table", tuple[Route, ...])
 """Every route that is served: the router and /openapi.json are made of it."""
-
-_STREAM: Final = "text/event-stream"
 
 
 def build_app(
@@ -54,4 +52,4 @@ def build_app(
 
 def _is_stream(route: Route) -> bool:
     """Whether an answer has no end; a HEAD of it would have none, too."""
-    return any(body.media_type == _STREAM for body in route.responses.values())
+    return any(body.media_type == STREAM for body in route.responses.values())

@@ -16,10 +16,8 @@ from services.gateway.auth import authenticate
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.problems import Problem, explain
-from services.gateway.route import FOUND, Route
+from services.gateway.route import FOUND, STREAM, Route
 from shared.contracts.ids import is_id
-
-STREAM: Final = "text/event-stream"
 
 Observe = Callable[[str, int, float], None]
 """Told of each request: its route, its status, how many seconds it took."""

@@ -18,6 +18,7 @@ Scope = Literal["disposition:write", "events:write", "read", "admin"]
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
+STREAM: Final = "text/event-stream"
 
 FOUND: Final = web.RequestKey("found", Found)
 """Whose credential the request came with; set for every route that names a scope."""

@@ -14,9 +14,8 @@ from shared.contracts.dispositions import (
     Previous,
     Queued,
     SwitchCommand,
-    callback_at,
 )
-from shared.contracts.instants import to_wire
+from shared.contracts.instants import to_wire, to_wire_or_none
 from shared.contracts.telephony import CALL_RELEASED, CallReleased
 from shared.contracts.topics import (
     DISPOSITION_EVENTS,
@@ -109,7 +108,7 @@ class Effects:
             request_id=None if about is None else about.request_id or None,
             revision=about.revision if isinstance(about, Disposition) else None,
             previous=previous,
-            callback_at=None if about is None else callback_at(about.callback_ms),
+            callback_at=None if about is None else to_wire_or_none(about.callback_ms),
             user_data=user_data,
             customer_id=None if call is None else call.customer_id,
             campaign_id=None if call is None else call.campaign_id,

@@ -1,11 +1,10 @@
 """Dispositions: the request on the wire, the verdict, and what is kept for each agent of a call."""
 
 from enum import StrEnum
-from typing import Literal
 
 from msgspec import Struct
 
-from shared.contracts.instants import to_wire, to_wire_or_none
+from shared.contracts.instants import to_wire
 
 
 class Outcome(StrEnum):
@@ -201,17 +200,4 @@ class SwitchCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 REQUESTED = "disposition.requested"
-EventType = Literal[
-    "disposition.queued",
-    "disposition.saved",
-    "disposition.corrected",
-    "disposition.missed",
-    "disposition.refused",
-    "callback.scheduled",
-]
 USER_EVENT = "EventUserEvent"
-
-
-def callback_at(callback_ms: int | None) -> str | None:
-    """The callback time as told outside."""
-    return to_wire_or_none(callback_ms)

@@ -1,13 +1,9 @@
 """Identifiers. One strict pattern is checked before an id reaches a key, a log or a header."""
 
 import re
-from typing import Final, NewType
+from typing import Final
 
 from shared.contracts.errors import Poison
-
-TenantId = NewType("TenantId", str)
-CallId = NewType("CallId", str)
-AgentId = NewType("AgentId", str)
 
 ID_PATTERN: Final = r"^[A-Za-z0-9._:-]{1,128}$"
 _matches = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch

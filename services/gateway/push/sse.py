@@ -19,7 +19,7 @@ from services.gateway.push.position import POSITION_CHARS_MAX, Position
 from services.gateway.push.queue import Closing, TooSlow
 from services.gateway.push.told import dropped
 from services.gateway.queries import Query
-from services.gateway.route import FOUND, Body, Parameter, Route
+from services.gateway.route import FOUND, STREAM, Body, Parameter, Route
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import TOLD
 
@@ -36,7 +36,7 @@ LAST_EVENT_ID: Final = Parameter(
 SINCE: Final = Parameter("last_event_id", "the same, where a header can't be sent")
 _HELLO: Final = b": following\nretry: 2000\n"
 _HEADERS: Final = {
-    hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+    hdrs.CONTENT_TYPE: f"{STREAM}; charset=utf-8",
     hdrs.CACHE_CONTROL: "no-store",
     "X-Accel-Buffering": "no",
 }
@@ -160,7 +160,7 @@ ROUTES: Final[tuple[Route, ...]] = (
                 "Server-sent events: `event` is the CloudEvent's type, `id` the position, `data` "
                 "the CloudEvent as JSON. `stream.gap` says that older records are no longer kept, "
                 "`stream.dropped` that the client read too slowly and should resume.",
-                media_type="text/event-stream",
+                media_type=STREAM,
             ),
             503: Body(
                 "No more clients can follow, or the log does not answer",
