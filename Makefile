@@ -37,7 +37,7 @@ check: $(VENV)/.dev ## format, lint, types, layers, the quick tests: before each
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/pytest -q -n auto -m "not e2e and not crash and not sip" --ignore=tests/simulation tests
+	@$(BIN)/pytest -q -n auto -m "not e2e and not crash and not sip and not cluster and not fault" --ignore=tests/simulation tests
 
 bench: $(VENV)/.dev ## ratios, measured side by side in one run
 	@$(BIN)/python -m tests.bench

@@ -6,22 +6,26 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.conformance.adapters import COMMITS, PROFILES, Parts, Profile
+from tests.conformance.adapters import COMMITS, LOGS, REAL, STORES, Make, Parts, Profile
+
+ALL: dict[str, Make] = {**LOGS, **STORES, **COMMITS}
 
 
-@pytest.fixture(params=PROFILES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A suite runs against the adapters that its module names in `PROFILES`."""
+    if "profile" in metafunc.fixturenames:
+        names = list(metafunc.module.PROFILES)
+        marked = [pytest.param(n, marks=pytest.mark.cluster) if n in REAL else n for n in names]
+        metafunc.parametrize("profile", marked, indirect=True)
+
+
+@pytest.fixture
 def profile(request: pytest.FixtureRequest, tmp_path: Path) -> Profile:
     """To be opened by the test itself, more than once."""
-    return PROFILES[request.param](tmp_path)
+    return ALL[request.param](request, tmp_path)
 
 
 @pytest_asyncio.fixture
 async def parts(profile: Profile) -> AsyncIterator[Parts]:
     async with profile.open() as opened:
         yield opened
-
-
-@pytest.fixture(params=COMMITS)
-def committing(request: pytest.FixtureRequest, tmp_path: Path) -> Profile:
-    """Every way of committing; to be opened by the test itself."""
-    return COMMITS[request.param](tmp_path)

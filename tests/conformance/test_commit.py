@@ -8,10 +8,11 @@ from shared.contracts.envelope import Message
 from shared.contracts.errors import Unavailable, WriteConflict
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.ports import Batch, Document, Effect, Index, TopicPartition
-from tests.conformance.adapters import Parts, Profile
+from tests.conformance.adapters import COMMITS, Parts, Profile
 from tests.support.memory import MemoryLog, MemoryStateStore
 
 pytestmark = pytest.mark.asyncio
+PROFILES = COMMITS
 
 IN = "telephony.events"
 OUT = "calls.changed"
@@ -52,7 +53,7 @@ async def commit(parts: Parts, batch: Batch) -> None:
     await parts.commit(parts.log.consumer("callstate", [IN]), batch, nobody_waits)
 
 
-async def test_a_batch_is_durable_in_all_its_parts(committing: Profile) -> None:
+async def test_a_batch_is_durable_in_all_its_parts(profile: Profile) -> None:
     batch = Batch(
         (changed("demo:call-1"), changed("demo:call-2")),
         tuple(told(number) for number in range(5)),
@@ -63,15 +64,15 @@ async def test_a_batch_is_durable_in_all_its_parts(committing: Profile) -> None:
         [b"%d" % number for number in range(5)],
         3,
     )
-    async with committing.open() as parts:
+    async with profile.open() as parts:
         await commit(parts, batch)
         assert await standing(parts) == expected
-    async with committing.open() as parts:
+    async with profile.open() as parts:
         assert await standing(parts) == expected
 
 
-async def test_batches_follow_one_another(committing: Profile) -> None:
-    async with committing.open() as parts:
+async def test_batches_follow_one_another(profile: Profile) -> None:
+    async with profile.open() as parts:
         for turn in range(1, 6):
             await commit(parts, Batch((changed(revision=turn),), (told(turn),), {FIRST: turn}))
         assert await standing(parts) == ({"demo:call-1": 5}, [b"1", b"2", b"3", b"4", b"5"], 5)
@@ -87,15 +88,15 @@ async def test_batches_follow_one_another(committing: Profile) -> None:
     ],
 )
 async def test_any_part_of_a_batch_may_be_empty(
-    committing: Profile, batch: Batch, expected: tuple[dict[str, int], Sequence[bytes], int]
+    profile: Profile, batch: Batch, expected: tuple[dict[str, int], Sequence[bytes], int]
 ) -> None:
-    async with committing.open() as parts:
+    async with profile.open() as parts:
         await commit(parts, batch)
         assert await standing(parts) == expected
 
 
-async def test_the_answer_is_given_once_and_after_the_documents(committing: Profile) -> None:
-    async with committing.open() as parts:
+async def test_the_answer_is_given_once_and_after_the_documents(profile: Profile) -> None:
+    async with profile.open() as parts:
         seen: list[bool] = []
 
         async def answer() -> None:
@@ -106,8 +107,8 @@ async def test_the_answer_is_given_once_and_after_the_documents(committing: Prof
         assert seen == [True]
 
 
-async def test_a_conflict_answers_nobody_and_tells_nothing(committing: Profile) -> None:
-    async with committing.open() as parts:
+async def test_a_conflict_answers_nobody_and_tells_nothing(profile: Profile) -> None:
+    async with profile.open() as parts:
         await commit(parts, Batch((changed(),), (told(1),), {FIRST: 1}))
         answered: list[str] = []
 
@@ -121,8 +122,8 @@ async def test_a_conflict_answers_nobody_and_tells_nothing(committing: Profile) 
         assert await standing(parts) == ({"demo:call-1": 1}, [b"1"], 1)
 
 
-async def test_after_a_conflict_the_offsets_have_no_gap(committing: Profile) -> None:
-    async with committing.open() as parts:
+async def test_after_a_conflict_the_offsets_have_no_gap(profile: Profile) -> None:
+    async with profile.open() as parts:
         await commit(parts, Batch((changed(),), (told(1),), {FIRST: 1}))
         with pytest.raises(WriteConflict):
             await commit(parts, Batch((changed(),), (told(2),), {FIRST: 2}))
@@ -163,7 +164,7 @@ async def test_a_failing_step_never_leaves_positions_without_the_rest(
     assert (documents, messages, log.committed.get(("callstate", FIRST), 0)) == expected
 
 
-async def test_one_transaction_stores_no_outbox(committing: Profile) -> None:
+async def test_one_transaction_stores_no_outbox(profile: Profile) -> None:
     effect = Effect((IN, 0, 0), told())
     document = Document(
         collection="calls",
@@ -175,7 +176,7 @@ async def test_one_transaction_stores_no_outbox(committing: Profile) -> None:
         index=Index(created_ms=1),
         outbox=(effect,),
     )
-    async with committing.open() as parts:
+    async with profile.open() as parts:
         await commit(parts, Batch((document,), (told(),), {FIRST: 1}))
         stored = (await parts.store.load("calls", ["demo:call-1"]))["demo:call-1"]
         kept = isinstance(parts.commit, SeparateCommit)

@@ -8,9 +8,10 @@ import pytest
 
 from shared.contracts.envelope import Message, Record
 from shared.runtime.ports import Consumer, EventLog, TopicPartition
-from tests.conformance.adapters import Parts, Profile
+from tests.conformance.adapters import LOGS, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
+PROFILES = LOGS
 
 T = TypeVar("T")
 

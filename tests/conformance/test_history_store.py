@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from shared.contracts.instants import from_wire
 from shared.runtime.history import GROUPS, Count, Entry, HistoryStore, OutcomeRow
-from tests.conformance.adapters import Parts, Profile
+from tests.conformance.adapters import STORES, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
+PROFILES = STORES
 
 NOW_MS = from_wire("2026-11-21T14:00:00Z")
 HOUR_MS = 3_600_000

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from shared.contracts.envelope import Message
 from shared.contracts.errors import WriteConflict
 from shared.runtime.ports import Document, Effect, Index, StateStore
-from tests.conformance.adapters import Parts, Profile
+from tests.conformance.adapters import STORES, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
+PROFILES = STORES
 
 NOW_MS = 1_795_270_000_000
 

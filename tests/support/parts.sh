@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need from Debian packages, where that is missing and we may.
-# Quick when nothing is to be done. A part that can't be had is skipped by its tests, with a
+# Installs what the tests need: Kafka's jars by Maven, and Debian packages where one is missing and
+# we may. mongod comes with the locked test tools. Quick when nothing is to be done. A part that can't be had is skipped by its tests, with a
 # reason; with CI=true it is a failure here.
 set -u
 
@@ -31,6 +31,23 @@ install_packages() {
   }
   export DEBIAN_FRONTEND=noninteractive
   { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@"; } >&2
+}
+
+# The jars that tests/support/parts.py starts; a half-made folder is not taken.
+kafka_jars() {
+  here=$(cd "$(dirname "$0")" && pwd)
+  cache=$here/../../.cache/kafka
+  [ -n "${KAFKA_BOOTSTRAP_SERVERS:-}" ] && return 0
+  cmp -s "$here/kafka/pom.xml" "$cache/pom.xml" && return 0
+  command -v mvn >/dev/null 2>&1 || install_packages maven default-jre-headless || return 1
+  rm -rf "$cache" && mkdir -p "$cache" &&
+    mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies \
+      -DoutputDirectory="$cache/libs" >&2 && cp "$here/kafka/pom.xml" "$cache/pom.xml"
+}
+
+kafka_jars || {
+  echo "parts: no Kafka (cluster tests will be skipped)" >&2
+  [ "${CI:-}" = true ] && exit 1
 }
 
 wanted=$(missing)

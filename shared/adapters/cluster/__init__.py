@@ -1,0 +1,1 @@
+"""The cluster profile: the log on Apache Kafka, the store on MongoDB."""
