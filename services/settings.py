@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     """Cluster profile."""
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     """Cluster profile."""
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    """Cluster profile: before every topic and group name, where several share a broker."""
+    topic_partitions: Annotated[int, Field(ge=1, le=1024)] = 12
+    """Cluster profile: of every topic, as `aftercall topics apply` makes them; fixed for life."""
+    topic_replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Cluster profile: copies of every record, as `aftercall topics apply` makes them."""
+    instance: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = None
+    """Cluster profile: the name of this process among those of its service. Under the same name a
+    restart has its share back at once; two live processes must not have the same."""
     tenants_file: Path | None = None
     """Tenants, agents, codes and credentials as YAML."""
     allow_demo: bool = False

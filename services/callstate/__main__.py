@@ -10,7 +10,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from services.callstate.resync import http_snapshot, stored_calls
 from services.callstate.sources import KamailioSource, Publish
 from services.callstate.switches.kamailio import Switch
-from services.callstate.timers import TimerSweep
+from services.callstate.timers import Owns, TimerSweep
 from services.callstate.topology import CallstateTopology
 from shared.contracts.envelope import Event, to_message
 from shared.contracts.ids import call_key
@@ -18,7 +18,7 @@ from shared.contracts.tenants import Source
 from shared.contracts.topics import TELEPHONY_EVENTS
 from shared.observability.metrics import Metrics
 from shared.runtime.lifecycle import Stage, until_stopped
-from shared.runtime.ports import EventLog
+from shared.runtime.ports import EventLog, TopicPartition
 from shared.runtime.processor import Processor
 from shared.runtime.profile import Profile
 from shared.runtime.tenants import TenantDirectory
@@ -36,8 +36,8 @@ def processor(profile: Profile, tenants: TenantDirectory, metrics: Metrics) -> P
     )
 
 
-async def run_timers(profile: Profile, stopping: asyncio.Event) -> None:
-    """Sweep deadlines once a second until told to stop.
+async def run_timers(profile: Profile, calls: Processor, stopping: asyncio.Event) -> None:
+    """Sweep the deadlines of the processor's share once a second until told to stop.
 
     Raises:
         Exception: whatever a sweep raised; the scheduler by itself would only log it.
@@ -50,12 +50,22 @@ async def run_timers(profile: Profile, stopping: asyncio.Event) -> None:
 
     scheduler = AsyncIOScheduler(timezone="UTC")
     scheduler.add_listener(tell, EVENT_JOB_ERROR)
-    TimerSweep(profile.store, profile.log, profile.clock).start(scheduler)
+    TimerSweep(profile.store, profile.log, profile.clock, _share(profile, calls)).start(scheduler)
     scheduler.start()
     try:
         await until_stopped(lambda: broken)(stopping)
     finally:
         scheduler.shutdown(wait=False)
+
+
+def _share(profile: Profile, calls: Processor) -> Owns:
+    """Whether the processor works on a call's partition."""
+
+    def owns(key: str) -> bool:
+        place = TopicPartition(TELEPHONY_EVENTS, profile.log.partition(key))
+        return calls.owned is not None and place in calls.owned
+
+    return owns
 
 
 def sources(profile: Profile, tenants: TenantDirectory) -> Stage:

@@ -6,6 +6,7 @@ sweep may repeat itself, run twice, or be down for a day: nothing is lost, and n
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC
 from typing import Final
 
@@ -27,15 +28,26 @@ PAGE_MAX: Final = 1_000  # 20,000 deadlines due at a restart go out in pages, ea
 SENT_AGAIN_MS: Final = 30_000  # time for callstate to work off what it was sent
 SENT_MAX: Final = 100_000  # waiting to be decided; beyond it the rest waits for a later sweep
 
+Owns = Callable[[str], bool]
+"""Asked with the key of a call."""
+
 log = structlog.get_logger()
 
 _decode: Final = msgspec.json.Decoder(CallState).decode
 
 
 class TimerSweep:
-    """Finds the deadlines that have passed and publishes one `call.timer_due` for each."""
+    """Finds the deadlines that have passed and publishes one `call.timer_due` for each.
 
-    def __init__(self, store: StateStore, log: EventLog, clock: Clock) -> None:
+    Args:
+        owns: whether a call is this process's to look after; with several processes each sweeps
+            its own. It is asked anew in each sweep, for shares move.
+    """
+
+    def __init__(
+        self, store: StateStore, log: EventLog, clock: Clock, owns: Owns = lambda _: True
+    ) -> None:
+        self._owns = owns
         self._store = store
         self._log = log
         self._clock = clock
@@ -82,6 +94,8 @@ class TimerSweep:
     async def _publish(self, page: list[Document], now_ms: int) -> int:
         messages: dict[tuple[str, str], Message] = {}
         for document in page:
+            if not self._owns(document.key):
+                continue
             state = _decode(document.state)
             for deadline in due(state, now_ms):
                 event = _event(state, deadline)

@@ -55,13 +55,11 @@ def _text(value: Any) -> str | None:
 @app.command()
 def check() -> None:
     """Check the settings and the tenants file, as the service does when it starts."""
-    from services.__main__ import read_directory  # noqa: PLC0415 - not for `--help`
-    from services.profile import check_profile  # noqa: PLC0415 - same
+    from services.processes import read_directory  # noqa: PLC0415 - not for `--help`
     from services.settings import SettingsError  # noqa: PLC0415 - same
 
     configured = settings()
     try:
-        check_profile(configured)
         directory = read_directory(configured)
     except SettingsError as error:
         stop(str(error), "correct it, then check again")

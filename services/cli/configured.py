@@ -28,7 +28,7 @@ def settings() -> "Settings":
 
 def configured_file(configured: "Settings") -> Path:
     """The tenants file that the service would read: the demo's where none is set."""
-    from services.__main__ import DEMO_TENANTS  # noqa: PLC0415 - not for `--help`
+    from services.processes import DEMO_TENANTS  # noqa: PLC0415 - not for `--help`
 
     return configured.tenants_file or DEMO_TENANTS
 

@@ -1,4 +1,4 @@
-"""`aftercall dev`, and the three processes of the cluster profile, which is not there yet."""
+"""`aftercall dev`, and the three processes of the cluster profile."""
 
 from typing import NoReturn
 
@@ -17,22 +17,28 @@ def dev() -> None:
 
 
 def gateway() -> None:
-    """Run the gateway alone (cluster profile)."""
-    _only_in_cluster("gateway")
+    """Run a gateway: HTTP in, verdicts and streams out (cluster profile)."""
+    _alone("gateway")
 
 
 def callstate() -> None:
-    """Run callstate alone (cluster profile)."""
-    _only_in_cluster("callstate")
+    """Run a call-state process: telephony events in, calls out (cluster profile)."""
+    _alone("callstate")
 
 
 def worker() -> None:
-    """Run the worker alone (cluster profile)."""
-    _only_in_cluster("worker")
+    """Run a worker: requests in, dispositions and history out (cluster profile)."""
+    _alone("worker")
 
 
-def _only_in_cluster(name: str) -> NoReturn:
-    stop(
-        f"{name} runs alone with AFTERCALL_PROFILE=cluster, which this version does not have yet",
-        "run all three in one process: aftercall dev",
-    )
+def _alone(name: str) -> NoReturn:
+    configured = settings()
+    if configured.profile != "cluster":
+        stop(
+            f"{name} runs alone with AFTERCALL_PROFILE=cluster only",
+            "set it, with AFTERCALL_KAFKA_BOOTSTRAP and AFTERCALL_MONGO_URL; or run all three in "
+            "one process: aftercall dev",
+        )
+    from services.processes import run  # noqa: PLC0415 - the server, only where it is wanted
+
+    raise typer.Exit(run(configured, [name]))

@@ -32,12 +32,16 @@ SHUTDOWN_S: Final = 5.0
 _NO_ACCESS_LOG: Final[Any] = None  # the edge writes one line per request already
 
 
-def build(
+async def build(
     settings: Settings, profile: Profile, tenants: TenantDirectory, hub: Hub, metrics: Metrics
 ) -> web.Application:
-    """The public application, its verdicts wired to the profile's replies."""
+    """The public application, its verdicts wired to the profile's replies.
+
+    Raises:
+        Unavailable: the log does not answer.
+    """
     waiters = Waiters(f"gateway-{secrets.token_hex(4)}", timeout_s=settings.verdict_timeout_s)
-    profile.register(waiters.address, waiters.deliver)
+    await profile.register(waiters.address, waiters.deliver)
     desk = Desk(
         tenants=tenants,
         clock=profile.clock,

@@ -29,7 +29,12 @@ class HistoryProjection:
 
     Attributes:
         skipped: how many records could not be read, since the start.
+        turns: grows with every turn, also with those that fail.
+        owned: the partitions it works on; None while that is not known.
     """
+
+    group = GROUP
+    topics = tuple(READERS)
 
     def __init__(
         self,
@@ -40,6 +45,8 @@ class HistoryProjection:
         wait_s: float = POLL_WAIT_S,
     ) -> None:
         self.skipped = 0
+        self.turns = 0
+        self.owned: frozenset[TopicPartition] | None = None
         self._event_log = event_log
         self._store = store
         self._pause = pause
@@ -47,7 +54,7 @@ class HistoryProjection:
 
     async def run(self) -> None:
         """Follow until cancelled. What the log or the store refuses is tried again."""
-        consumer = self._event_log.consumer(GROUP, tuple(READERS))
+        consumer = self._event_log.consumer(self.group, self.topics)
         failures = 0
         try:
             while True:
@@ -55,6 +62,9 @@ class HistoryProjection:
                     await self.turn(consumer)
                     failures = 0
                 except Retryable as error:
+                    self.turns += 1
+                    if isinstance(error, PartitionsMoved):
+                        self.owned = None
                     log.warning("history_behind", error=repr(error))
                     await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                     failures += 1
@@ -68,7 +78,10 @@ class HistoryProjection:
         Raises:
             Retryable: whether the rows were written is unknown; write them again.
         """
+        if self.owned is None:
+            self.owned = frozenset(await consumer.committed())
         records = await consumer.poll(records_max=RECORDS_MAX, wait_s=self._wait_s)
+        self.turns += 1
         if not records:
             return
         lines = self._read(records)

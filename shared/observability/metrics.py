@@ -32,6 +32,12 @@ class Metrics:
             ["group"],
             registry=registry,
         )
+        self.moved = Counter(
+            "aftercall_records_moved",
+            "Records that a foreign partitioner had put elsewhere, moved to their own partition",
+            ["group"],
+            registry=registry,
+        )
         self.batch = Histogram(
             "aftercall_batch_records",
             "Records in a batch",
@@ -52,6 +58,12 @@ class Metrics:
         self.lag = Gauge(
             "aftercall_lag_records", "Records not yet processed", ["group"], registry=registry
         )
+        self.oldest = Gauge(
+            "aftercall_oldest_waiting_seconds",
+            "Age of the oldest record not yet processed, from when it was first seen waiting",
+            ["group"],
+            registry=registry,
+        )
 
     def turn(self, turn: Turn) -> None:
         """Count one turn of a processor."""
@@ -60,6 +72,7 @@ class Metrics:
         self.messages.labels(turn.group).inc(turn.messages)
         self.dead.labels(turn.group).inc(turn.dead)
         self.recovered.labels(turn.group).inc(turn.recovered)
+        self.moved.labels(turn.group).inc(turn.moved)
         self.batch.labels(turn.group).observe(turn.records)
 
     def request(self, route: str, status: int, seconds: float) -> None:

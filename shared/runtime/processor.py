@@ -42,6 +42,8 @@ STALE_READS_MAX: Final = 40
 STALE_READ_WAIT_S: Final = 0.05
 BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
+_Passed = tuple[Record, Message]
+
 log = structlog.get_logger()
 
 
@@ -54,6 +56,7 @@ class Turn(Struct, frozen=True):
     messages: int
     dead: int
     recovered: int
+    moved: int
 
 
 def ignore_turn(_: Turn) -> None:
@@ -87,7 +90,8 @@ class Processor:
         self._wait_s = wait_s
         self._committed: dict[TopicPartition, int] | None = None  # None: to be read again
         self._backlog: list[Record] = []  # polled, left over from a batch that was cut short
-        self.turns = 0  # poll progress: a watchdog sees it stand still
+        self.owned: frozenset[TopicPartition] | None = None  # what it works on, where known
+        self.turns = 0  # progress of the loop: a watchdog sees it stand still
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Process until told to stop; the running batch is finished first.
@@ -103,6 +107,7 @@ class Processor:
                     await self.turn(consumer)
                     failures = 0
                 except Retryable as error:
+                    self.turns += 1
                     pause_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                     failures += 1
                     log.warning("batch_dropped", group=self._topology.group, error=repr(error))
@@ -115,7 +120,9 @@ class Processor:
         """Drop everything in memory: positions and documents are read again."""
         self._committed = None
         self._backlog = []
-        if not isinstance(error, PartitionsMoved):
+        if isinstance(error, PartitionsMoved):
+            self.owned = None
+        else:
             try:
                 await consumer.rewind()
             except Retryable as again:
@@ -129,6 +136,7 @@ class Processor:
         """
         if self._committed is None:
             self._committed = await consumer.committed()
+            self.owned = frozenset(self._committed)
         records = self._backlog or await consumer.poll(
             records_max=self._records_max, wait_s=self._wait_s
         )
@@ -136,7 +144,7 @@ class Processor:
         self.turns += 1
         if not records:
             return
-        routed, dead = self._route(records)
+        routed, dead, moved = self._route(records)
         slots = await self._load([item for _, item in routed])
         recovered = self._recover(slots)
         answers, messages, taken = self._fold(records, routed, slots)
@@ -144,9 +152,10 @@ class Processor:
             self._backlog = records[taken:]
             polled = {(r.topic, r.partition, r.offset) for r in records[:taken]}
             dead = [(record, message) for record, message in dead if _place(record) in polled]
+            moved = [(record, message) for record, message in moved if _place(record) in polled]
         batch = Batch(
             documents=self._changed(slots),
-            messages=(*recovered, *messages, *(message for _, message in dead)),
+            messages=(*recovered, *messages, *(message for _, message in (*dead, *moved))),
             positions=_positions(records[:taken]),
         )
 
@@ -164,17 +173,28 @@ class Processor:
                 len(messages),
                 len(dead),
                 len(recovered),
+                len(moved),
             )
         )
 
     def _route(
         self, records: Sequence[Record]
-    ) -> tuple[list[tuple[Record, Routed]], list[tuple[Record, Message]]]:
+    ) -> tuple[list[tuple[Record, Routed]], list[_Passed], list[_Passed]]:
+        """What is decided here, the dead letters, and what is moved to its own partition.
+
+        A writer with another partitioner puts a key where no watermark of its document counts, and
+        where another process may own it. Such a record goes on, as it came, to where it belongs.
+        """
         routed: list[tuple[Record, Routed]] = []
-        dead: list[tuple[Record, Message]] = []
+        dead: list[_Passed] = []
+        moved: list[_Passed] = []
         for record in records:
             try:
-                routed.append((record, self._topology.route(record)))
+                item = self._topology.route(record)
+                if self._event_log.partition(record.key) == record.partition:
+                    routed.append((record, item))
+                else:
+                    moved.append((record, _as_it_came(record)))
             except Poison as poison:
                 log.warning(
                     "dead_letter",
@@ -185,7 +205,7 @@ class Processor:
                     reason=poison.reason,
                 )
                 dead.append((record, dead_letter(record, poison)))
-        return routed, dead
+        return routed, dead, moved
 
     async def _load(self, routed: Sequence[Routed]) -> dict[tuple[str, str], Slot]:
         """Every document of the batch, and what is read beside it, in one query a collection."""
@@ -297,6 +317,10 @@ class Processor:
             for (collection, key), slot in slots.items()
             if slot.changed
         )
+
+
+def _as_it_came(record: Record) -> Message:
+    return Message(record.topic, record.key, record.headers, record.value)
 
 
 def _place(record: Record) -> tuple[str, int, int]:

@@ -16,9 +16,11 @@ class Profile:
     """What a service needs of the world.
 
     Attributes:
-        register: says where answers for this reply address are to be delivered.
+        register: says where answers for this reply address are to be delivered; once it returns
+            none is missed. Raises `Unavailable`.
         prune: deletes records of the log that are older than this instant (ms) and that every group
             has read; says how many. Raises `Unavailable`.
+        ping: raises `Unavailable` when the store does not answer soon.
         close: gives everything back; nothing of the profile may be used after.
     """
 
@@ -28,6 +30,7 @@ class Profile:
     history: HistoryStore
     commit: Commit
     replies: Replies
-    register: Callable[[str, Deliver], None]
+    register: Callable[[str, Deliver], Awaitable[None]]
+    ping: Callable[[], Awaitable[None]]
     prune: Prune
     close: Callable[[], Awaitable[None]]

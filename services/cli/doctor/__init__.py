@@ -46,7 +46,6 @@ def examine(configured: "Settings", data_dir: Path) -> "Iterator[Finding]":
 
     yield machine.python(tuple(sys.version_info[:3]))
     yield machine.libraries()
-    yield place.profile(configured.profile)
     yield machine.writable(data_dir)
     yield machine.disk(data_dir)
     yield machine.sqlite(data_dir)

@@ -79,10 +79,3 @@ def data(data_dir: Path) -> Finding:
     except (OSError, sqlite3.Error) as error:
         return fail("data", f"can't be read: {error}", "see whether the disk or the user is right")
     return ok("data", "empty" if newest is None else f"newest record of {to_wire(newest)}")
-
-
-def profile(name: str) -> Finding:
-    """The profile is one that this version has."""
-    if name != "embedded":
-        return fail("profile", f"{name} is not in this version", "set AFTERCALL_PROFILE=embedded")
-    return ok("profile", name)

@@ -4,10 +4,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.contracts.errors import AftercallError
 from shared.runtime.history import HistoryStore
 from shared.runtime.ports import StateStore
 
 MongoDriver = Literal["motor", "pymongo"]
+
+
+class StoreRefused(AftercallError):
+    """What is in the store, or the server itself, is not for this version: a person has to look."""
 
 
 @dataclass(frozen=True, slots=True)

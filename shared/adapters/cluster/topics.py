@@ -1,5 +1,11 @@
 """The topics on the broker: made, checked, never changed behind anybody's back."""
 
+from shared.contracts.errors import AftercallError
+
+
+class TopicsRefused(AftercallError):
+    """The topics on the broker are not as they must be: a person has to look."""
+
 
 async def apply_topics(
     bootstrap: str,

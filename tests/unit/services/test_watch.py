@@ -50,8 +50,14 @@ class Watched:
             replies=MemoryReplies(),
         )
         self.metrics = Metrics()
-        self.watch = Watch(self.log, {"tally": self.processor}, self.metrics)
+        self.processor.owned = frozenset(self.log.places([TELEPHONY_EVENTS]))
+        self.store_errors: list[Exception] = []
+        self.watch = Watch(self.log, self.ping, {"tally": self.processor}, self.metrics)
         self.stopping = asyncio.Event()
+
+    async def ping(self) -> None:
+        if self.store_errors:
+            raise self.store_errors[0]
 
     async def looks(self, number: int) -> None:
         """Return once it has looked so often, or has failed."""
@@ -61,6 +67,10 @@ class Watched:
             await asyncio.sleep(0)
         self.stopping.set()
         await running
+
+    def oldest(self) -> float | None:
+        name = "aftercall_oldest_waiting_seconds"
+        return self.metrics.registry.get_sample_value(name, {"group": "tally"})
 
     def lag(self) -> float | None:
         return self.metrics.registry.get_sample_value("aftercall_lag_records", {"group": "tally"})
@@ -99,10 +109,50 @@ async def test_a_log_that_does_not_answer_is_asked_again() -> None:
 async def test_a_group_too_far_behind_is_not_ready(behind: int, said_of_it: str) -> None:
     watched = Watched()
     watched.log.put([said(TELEPHONY_EVENTS, "t:k", "1.1")] * behind)
-    assert await watched.watch.readiness() == {"tally": said_of_it}
+    assert await watched.watch.readiness() == {"tally": said_of_it, "store": "ok"}
 
 
 async def test_without_a_log_nothing_is_ready() -> None:
     watched = Watched()
     watched.log.deaf = True
-    assert await watched.watch.readiness() == {"tally": "log not to be had: Unavailable"}
+    assert await watched.watch.readiness() == {
+        "tally": "log not to be had: Unavailable",
+        "store": "ok",
+    }
+
+
+async def test_without_a_store_nothing_is_ready() -> None:
+    watched = Watched()
+    watched.store_errors = [Unavailable("no primary")]
+    assert await watched.watch.readiness() == {
+        "tally": "ok",
+        "store": "store not to be had: Unavailable",
+    }
+
+
+async def test_a_loop_without_a_share_is_not_ready() -> None:
+    watched = Watched()
+    watched.processor.owned = None
+    said_of_it = (await watched.watch.readiness())["tally"]
+    assert said_of_it == "has no share of the partitions yet"
+
+
+async def test_a_standby_that_owns_nothing_is_ready() -> None:
+    watched = Watched()
+    watched.log.put([said(TELEPHONY_EVENTS, "t:k", "1.1")] * (LAG_MAX + 1))
+    watched.processor.owned = frozenset()
+    assert (await watched.watch.readiness())["tally"] == "ok"
+
+
+async def test_the_age_of_what_waits_grows_until_it_is_reached() -> None:
+    watched = Watched()
+    await watched.log.append([said(TELEPHONY_EVENTS, "t:k", "1.1")])
+    await watched.looks(3)
+    waiting = watched.oldest()
+    assert waiting is not None
+    assert waiting > 0
+    for place in watched.log.places([TELEPHONY_EVENTS]):
+        watched.log.committed["tally", place] = len(watched.log.records[place])
+    watched.stopping.clear()
+    await watched.looks(1)
+    assert watched.oldest() == 0

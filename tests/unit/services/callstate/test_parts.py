@@ -5,36 +5,25 @@ import asyncio
 import pytest
 
 from services.callstate import timers
-from services.callstate.__main__ import run_timers
+from services.callstate.__main__ import processor, run_timers
+from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.errors import Unavailable
-from shared.runtime.commit import SeparateCommit
-from shared.runtime.profile import Profile
-from tests.support.clock import FakeClock
-from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryReplies, MemoryStateStore
+from shared.observability.metrics import Metrics
+from tests.support.centre import demo_tenant
+from tests.support.memory import MemoryStateStore
+from tests.support.memory_profile import memory_profile
 
 pytestmark = pytest.mark.asyncio
 
 
-async def nothing_to_prune(_: int) -> int:
-    return 0
+class Parts:
+    """What the timers are given; nothing of callstate runs."""
 
-
-async def nothing_to_close() -> None:
-    return
-
-
-def profile(store: MemoryStateStore) -> Profile:
-    return Profile(
-        clock=FakeClock(),
-        log=MemoryLog(),
-        store=store,
-        history=MemoryHistoryStore(),
-        commit=SeparateCommit(store),
-        replies=MemoryReplies(),
-        register=lambda *_: None,
-        prune=nothing_to_prune,
-        close=nothing_to_close,
-    )
+    def __init__(self) -> None:
+        self.store = MemoryStateStore()
+        self.profile = memory_profile(store=self.store)
+        directory = FileTenantDirectory([demo_tenant()])
+        self.calls = processor(self.profile, directory, Metrics())
 
 
 @pytest.fixture(autouse=True)
@@ -43,18 +32,18 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_timers_that_break_are_told_and_not_only_logged() -> None:
-    store = MemoryStateStore()
-    store.fail_next("due", error=ZeroDivisionError())
+    parts = Parts()
+    parts.store.fail_next("due", error=ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(run_timers(profile(store), asyncio.Event()), 5)
+        await asyncio.wait_for(run_timers(parts.profile, parts.calls, asyncio.Event()), 5)
 
 
 async def test_timers_outlive_a_store_that_is_not_to_be_had() -> None:
-    store, stopping = MemoryStateStore(), asyncio.Event()
+    parts, stopping = Parts(), asyncio.Event()
     for _ in range(3):
-        store.fail_next("due", error=Unavailable("disk full"))
-    running = asyncio.ensure_future(run_timers(profile(store), stopping))
-    while store.faults.left("due"):
+        parts.store.fail_next("due", error=Unavailable("disk full"))
+    running = asyncio.ensure_future(run_timers(parts.profile, parts.calls, stopping))
+    while parts.store.faults.left("due"):
         await asyncio.sleep(0.001)
     stopping.set()
     await asyncio.wait_for(running, 5)

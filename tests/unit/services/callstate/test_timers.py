@@ -69,6 +69,17 @@ async def test_nothing_is_published_before_it_is_due() -> None:
     assert centre.published() == []
 
 
+async def test_each_process_sweeps_its_own_calls_and_asks_anew_which_they_are() -> None:
+    centre = Centre()
+    await centre.keep(in_wrap_up().state)
+    centre.clock.set(at_ms(41))
+    mine: set[str] = set()
+    sweep = TimerSweep(centre.store, centre.log, centre.clock, mine.__contains__)
+    assert await sweep.sweep() == 0
+    mine.add("acme:call-1")
+    assert await sweep.sweep() == 2
+
+
 async def test_every_deadline_of_a_call_is_published_as_the_event_it_is() -> None:
     centre = Centre()
     await centre.keep(in_wrap_up().state)

@@ -90,8 +90,6 @@ MACHINE: list[tuple[str, str, Callable[[Path], Finding]]] = [
     ("ok", "empty", lambda path: place.data(_stored(path))),
     ("fail", "can't be read", lambda path: place.data(_file(path, FILE).parent)),
     ("ok", "free", place.lock),
-    ("ok", "embedded", lambda _: place.profile("embedded")),
-    ("fail", "cluster", lambda _: place.profile("cluster")),
     ("ok", "1 in", lambda _: place.tenants(DEMO, "127.0.0.1")),
     ("fail", "does not exist", lambda path: place.tenants(path / "none", "127.0.0.1")),
     ("fail", "file", lambda path: place.tenants(_file(path), "127.0.0.1")),

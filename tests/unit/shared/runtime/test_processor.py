@@ -12,7 +12,7 @@ from shared.contracts.errors import Bug, Unavailable
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS, dead
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.dead_letters import put_back
-from shared.runtime.ports import Document, Index
+from shared.runtime.ports import Document, Index, TopicPartition
 from shared.runtime.processor import Processor, Turn
 from shared.runtime.topology import Routed
 from tests.support.clock import FakeClock
@@ -66,7 +66,7 @@ async def test_a_batch_is_one_load_and_one_save() -> None:
         await rig.log.append([said(TELEPHONY_EVENTS, f"t:k{number % 3}", f"{number}.1")])
     await rig.turn()
     assert (rig.store.loads, rig.store.saves) == (1, 1)
-    assert rig.turns == [Turn("tally", 6, 3, 6, 0, 0)]
+    assert rig.turns == [Turn("tally", 6, 3, 6, 0, 0, 0)]
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -328,3 +328,21 @@ async def test_a_bug_in_a_rule_stops_the_loop_before_the_position_moves() -> Non
     with pytest.raises(ZeroDivisionError):
         await rig.processor.run(asyncio.Event())
     assert set((await rig.log.positions("tally", rig.topology.topics)).values()) == {0}
+
+
+async def test_what_a_foreign_partitioner_has_put_elsewhere_is_moved_home_as_it_came() -> None:
+    rig = Rig()
+    message = said(TELEPHONY_EVENTS, "t:k", "1.1")
+    home = rig.log.partition("t:k")
+    elsewhere = TopicPartition(TELEPHONY_EVENTS, (home + 1) % rig.log.partitions)
+    rig.log.records[elsewhere].append(
+        Record(TELEPHONY_EVENTS, elsewhere.partition, 0, 1, "t:k", message.headers, message.value)
+    )
+    await rig.turn()
+    assert rig.told() == []
+    assert rig.log.committed["tally", elsewhere] == 1
+    await rig.turn()
+    assert len(rig.told()) == 1
+    (moved,) = rig.log.records[TopicPartition(TELEPHONY_EVENTS, home)]
+    assert (moved.key, moved.headers, moved.value) == ("t:k", message.headers, message.value)
+    assert [turn.moved for turn in rig.turns] == [1, 0]

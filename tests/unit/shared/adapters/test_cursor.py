@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.adapters.embedded.cursor import CHARS_MAX, Instant, read_cursor, write_cursor
+from shared.adapters.cursor import CHARS_MAX, Instant, read_cursor, write_cursor
 from shared.contracts.limits import INTEGER_MAX
 
 

@@ -1,0 +1,221 @@
+"""What runs in a process: one of the three services, or all of them. The one composition root.
+
+Each service gives two stages: what does the work, which stops last, and what takes work in, which
+stops first. A process of several runs their stages side by side.
+"""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvloop
+
+import services.callstate.__main__ as callstate
+import services.gateway.__main__ as gateway
+import services.worker.__main__ as worker
+from services.gateway.push.hub import Hub
+from services.profile import open_profile
+from services.settings import Settings, SettingsError
+from services.watch import Loop, Watch
+from shared.adapters.tenants_file import FileTenantDirectory, read_tenants, refuse_demo
+from shared.contracts.errors import AftercallError
+from shared.observability.logging import configure_logging
+from shared.observability.metrics import Metrics
+from shared.runtime.lifecycle import Part, Stage, run_stages, stop_on_signals, until_stopped
+from shared.runtime.profile import Profile
+
+DEMO_TENANTS: Final = Path(__file__).parents[1] / "deploy" / "demo" / "tenants.yaml"
+CANNOT_START: Final = 2
+FAILED: Final = 1
+ADMIN_PORTS_TRIED: Final = 16  # of several processes on one host
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What every service is made of."""
+
+    settings: Settings
+    profile: Profile
+    tenants: FileTenantDirectory
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service, made.
+
+    Attributes:
+        works: stops last.
+        takes_in: stops first.
+        loops: to be watched.
+        port: where it listens for the public, if it does.
+    """
+
+    works: Stage
+    takes_in: Stage = field(default_factory=dict)
+    loops: Mapping[str, Loop] = field(default_factory=dict)
+    port: int | None = None
+
+
+async def make_gateway(given: Given) -> Service:
+    """HTTP in, verdicts and streams out.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    hub = Hub(given.profile.log, given.profile.clock)
+    app = await gateway.build(given.settings, given.profile, given.tenants, hub, given.metrics)
+    public = gateway.Listener(app, given.settings.host, given.settings.port)
+    port = await public.start()
+    takes_in: dict[str, Part] = {"gateway": public.run, "stream": until_stopped(hub.run)}
+    return Service(works={}, takes_in=takes_in, port=port)
+
+
+async def make_callstate(given: Given) -> Service:
+    """Telephony events in, calls out."""
+    calls = callstate.processor(given.profile, given.tenants, given.metrics)
+    return Service(
+        works={"callstate": calls.run},
+        takes_in={
+            "timers": partial(callstate.run_timers, given.profile, calls),
+            **callstate.sources(given.profile, given.tenants),
+        },
+        loops={"callstate": calls},
+    )
+
+
+async def make_worker(given: Given) -> Service:
+    """Requests and changes in, dispositions, user events and history out."""
+    dispositions = worker.processor(given.profile, given.metrics)
+    history = worker.projection(given.profile)
+    return Service(
+        works={"worker": dispositions.run, "history": until_stopped(history.run)},
+        loops={"worker": dispositions, "history": history},
+    )
+
+
+MAKERS: Final[Mapping[str, Callable[[Given], Awaitable[Service]]]] = {
+    "callstate": make_callstate,
+    "worker": make_worker,
+    "gateway": make_gateway,
+}
+
+Also = Callable[[Given, Service, int], Stage]
+"""More to run, told of the service that listens and of the admin port; stops before all else."""
+
+
+def nothing_more(_: Given, __: Service, ___: int) -> Stage:
+    """Run what was named, and nothing else."""
+    return {}
+
+
+async def serve(settings: Settings, names: Iterable[str], also: Also = nothing_more) -> None:
+    """Start these services, run until a signal, drain.
+
+    Raises:
+        AftercallError, OSError, SettingsError: it could not start, or a part has failed.
+    """
+    tenants = read_directory(settings)
+    profile = await open_profile(settings)
+    try:
+        await run_services(Given(settings, profile, tenants, Metrics()), names, also)
+    finally:
+        await profile.close()
+
+
+async def run_services(given: Given, names: Iterable[str], also: Also = nothing_more) -> None:
+    """The same on a profile that is open."""
+    made = {name: await MAKERS[name](given) for name in names}
+    loops = {name: loop for service in made.values() for name, loop in service.loops.items()}
+    profile = given.profile
+    watch = Watch(profile.log, profile.ping, loops, given.metrics)
+    private, admin_port = await _listen(given, watch)
+    stopping = asyncio.Event()
+    stop_on_signals(stopping)
+    works: dict[str, Part] = {"watch": watch.run, "admin": private.run}
+    takes_in: dict[str, Part] = {}
+    for service in made.values():
+        works |= service.works
+        takes_in |= service.takes_in
+    listening = next((one for one in made.values() if one.port is not None), Service(works={}))
+    log.info("started", services=sorted(made), port=listening.port, admin_port=admin_port)
+    await run_stages([works, takes_in, also(given, listening, admin_port)], stopping)
+
+
+async def _listen(given: Given, watch: Watch) -> tuple[gateway.Listener, int]:
+    """The admin port: the one that is set, else the first free one from the default on."""
+    settings = given.settings
+    app = gateway.admin(given.metrics, watch.readiness)
+    ports = range(settings.admin, settings.admin + ADMIN_PORTS_TRIED)
+    if settings.admin_port is not None or settings.profile != "cluster" or settings.admin == 0:
+        ports = range(settings.admin, settings.admin + 1)
+    for port in ports:
+        private = gateway.Listener(app, settings.host, port)
+        try:
+            return private, await private.start()
+        except OSError:
+            if port == ports[-1]:
+                raise
+    raise AssertionError("there is at least one port")
+
+
+def read_directory(settings: Settings) -> FileTenantDirectory:
+    """The tenants that the settings name; the demo tenant when they name no file.
+
+    Raises:
+        SettingsError: the file can't be read, is wrong, or must not be served on this host.
+    """
+    path = settings.tenants_file or DEMO_TENANTS
+    try:
+        tenants = read_tenants(path, demo_wrap_up_s=settings.demo_wrap_up_s)
+        refuse_demo(tenants, settings.host, force=settings.allow_demo)
+        return FileTenantDirectory(tenants)
+    except OSError as error:
+        raise SettingsError(f"AFTERCALL_TENANTS_FILE {path}: {error.strerror}") from None
+    except ValueError as error:  # which may begin with the path
+        said = str(error).removeprefix(f"{path}: ")
+        raise SettingsError(f"AFTERCALL_TENANTS_FILE {path}: {said}") from None
+
+
+def calm_collector() -> None:
+    """Look for garbage cycles less often, and never among what start-up has left for good.
+
+    Batches of small frozen objects fill the youngest generation in no time, and hold no cycles;
+    at the default thresholds looking through them took a tenth of the processor's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def run(
+    settings: Settings,
+    names: Iterable[str],
+    *,
+    also: Also = nothing_more,
+    log_level: str | None = None,
+) -> int:
+    """Run until a signal.
+
+    Returns:
+        The exit code: 0 after a clean stop, 1 when a part failed, 2 when it could not start.
+    """
+    configure_logging(log_level or settings.log_level)
+    calm_collector()
+    try:
+        uvloop.run(serve(settings, names, also))
+    except (SettingsError, OSError) as error:
+        sys.stderr.write(f"aftercall: {error}\n")
+        return CANNOT_START
+    except AftercallError as error:
+        sys.stderr.write(f"aftercall: {error}\n")
+        return FAILED
+    return 0
