@@ -169,7 +169,6 @@ def test_the_command_shows_every_finding(tmp_path: Path) -> None:
     assert [row["name"] for row in rows] == [
         "python",
         "libraries",
-        "profile",
         "data directory",
         "disk",
         "sqlite",
