@@ -2,17 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final
 
-from shared.contracts.errors import AftercallError
+import pymongo
+from pymongo.errors import ConfigurationError
+
+from shared.adapters.cluster.history import MongoHistoryStore
+from shared.adapters.cluster.mongo_client import Connection, MongoDriver
+from shared.adapters.cluster.mongo_schema import StoreRefused, prepare
+from shared.adapters.cluster.mongo_waiting import Writes, answered
+from shared.adapters.cluster.store import MongoStateStore
 from shared.runtime.history import HistoryStore
 from shared.runtime.ports import StateStore
 
-MongoDriver = Literal["motor", "pymongo"]
+__all__ = ["Mongo", "MongoDriver", "StoreRefused", "open_mongo"]
 
-
-class StoreRefused(AftercallError):
-    """What is in the store, or the server itself, is not for this version: a person has to look."""
+PING_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,32 @@ async def open_mongo(url: str, driver: MongoDriver) -> Mongo:
         driver: whose client; both behave the same.
 
     Raises:
+        StoreRefused: the URL is none, or what it leads to is not for this version.
         Unavailable: there is no primary to be had.
     """
-    raise NotImplementedError(url, driver)
+    try:
+        connection = Connection(url, driver)
+    except ConfigurationError as error:
+        raise StoreRefused(f"not a MongoDB URL: {error}") from None
+    writes = Writes()
+
+    async def ping() -> None:
+        with pymongo.timeout(PING_S):
+            found = connection.database["meta"].find_one({"_id": "schema"})
+            await answered("ping", found, within_s=PING_S)
+
+    async def close() -> None:
+        await writes.all_settled()
+        await connection.close()
+
+    try:
+        await answered("prepare the database", prepare(connection), within_s=30)
+    except BaseException:
+        await close()
+        raise
+    return Mongo(
+        store=MongoStateStore(connection.database, writes),
+        history=MongoHistoryStore(connection.database, writes),
+        ping=ping,
+        close=close,
+    )

@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.bulk import execute_rows
-from shared.adapters.embedded.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.engine import SqliteEngine
 from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
 

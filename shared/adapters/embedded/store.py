@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
+from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.bulk import execute_rows
-from shared.adapters.embedded.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.engine import SqliteEngine
 from shared.contracts.errors import WriteConflict
 from shared.runtime.ports import Document, Page

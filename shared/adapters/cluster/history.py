@@ -1,0 +1,174 @@
+"""The projection on MongoDB: entries of calls, and the newest outcome of each agent on a call."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from pymongo import InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from shared.adapters.cluster.mongo_client import Collection, Database, Row, aggregated
+from shared.adapters.cluster.mongo_errors import DUPLICATE_KEY
+from shared.adapters.cluster.mongo_waiting import Writes, answered
+from shared.adapters.cursor import Instant, read_cursor, write_cursor
+from shared.contracts.instants import to_wire
+from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
+
+REPORT_S: Final = 20.0  # a million rows are counted in less
+
+_HOUR_MS: Final = 3_600_000
+_SHOWN: Final[Row] = {"body": 1}
+_IN_ORDER: Final = [("at_ms", 1), ("rank", 1), ("sequence", 1), ("_id", 1)]
+_NEWEST: Final = [("decided_ms", -1), ("call_id", -1), ("agent_id", -1)]
+
+
+def _beginning_of(length_ms: int) -> Row:
+    return {"$subtract": ["$decided_ms", {"$mod": ["$decided_ms", length_ms]}]}
+
+
+# Per column of a report what the server groups by, and how that reads.
+_COLUMNS: Final[dict[str, tuple[str | Row, Callable[[Any], str]]]] = {
+    "code": ("$code", str),
+    "agent_id": ("$agent_id", str),
+    "day": (_beginning_of(24 * _HOUR_MS), lambda at_ms: to_wire(at_ms)[:10]),
+    "hour": (_beginning_of(_HOUR_MS), lambda at_ms: to_wire(at_ms)[:13]),
+    "origin": ("$origin", str),
+    "campaign_id": ({"$ifNull": ["$campaign_id", ""]}, str),
+    "project_id": ({"$ifNull": ["$project_id", ""]}, str),
+}
+
+
+class MongoHistoryStore:
+    """`HistoryStore` on one database."""
+
+    def __init__(self, database: Database, writes: Writes) -> None:
+        self._history = database["history"]
+        self._outcomes = database["outcomes"]
+        self._writes = writes
+
+    async def upsert(self, entries: Sequence[Entry], outcomes: Sequence[OutcomeRow]) -> None:
+        """See `HistoryStore`."""
+        if entries:
+            rows = [_entry(entry) for entry in entries]
+            await self._writes.settled("write history", _insert(self._history, rows))
+        if outcomes:
+            await self._writes.settled("write outcomes", _put(self._outcomes, _newest_of(outcomes)))
+
+    async def entries(self, tenant: str, call_id: str) -> list[bytes]:
+        """See `HistoryStore`."""
+        return await self._bodies({"tenant": tenant, "call_id": call_id})
+
+    async def of_request(self, tenant: str, request_id: str) -> list[bytes]:
+        """See `HistoryStore`."""
+        return await self._bodies({"tenant": tenant, "request_id": request_id})
+
+    async def _bodies(self, wanted: Row) -> list[bytes]:
+        found = self._history.find(wanted, _SHOWN, sort=_IN_ORDER)
+        return [row["body"] for row in await answered("read history", found.to_list(None))]
+
+    async def outcomes(
+        self,
+        tenant: str,
+        *,
+        from_ms: int,
+        to_ms: int,
+        agent_id: str | None = None,
+        code: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> OutcomePage:
+        """See `HistoryStore`."""
+        wanted: Row = {"tenant": tenant, "decided_ms": {"$gte": from_ms, "$lt": to_ms}}
+        if agent_id is not None:
+            wanted["agent_id"] = agent_id
+        if code is not None:
+            wanted["code"] = code
+        if cursor is not None:
+            wanted = {"$and": [wanted, _before(read_cursor(cursor, tuple[Instant, str, str]))]}
+        found = self._outcomes.find(wanted, sort=_NEWEST, limit=limit + 1)
+        rows = await answered("read outcomes", found.to_list(None), within_s=REPORT_S)
+        bodies = tuple(row["body"] for row in rows[:limit])
+        if len(rows) <= limit:
+            return OutcomePage(bodies, None)
+        last = rows[limit - 1]
+        place = (int(last["decided_ms"]), last["call_id"], last["agent_id"])
+        return OutcomePage(bodies, write_cursor(place))
+
+    async def counts(
+        self, tenant: str, *, group_by: Sequence[str], from_ms: int, to_ms: int
+    ) -> list[Count]:
+        """See `HistoryStore`. A disposition without a campaign or project counts under `""`."""
+        columns = [_COLUMNS[name] for name in group_by]
+        pipeline: list[Row] = [
+            {"$match": {"tenant": tenant, "decided_ms": {"$gte": from_ms, "$lt": to_ms}}},
+            {"$group": {"_id": [place for place, _ in columns], "count": {"$sum": 1}}},
+        ]
+        rows = await answered("count", aggregated(self._outcomes, pipeline), within_s=REPORT_S)
+        counts = [
+            Count(
+                tuple(read(value) for (_, read), value in zip(columns, row["_id"], strict=True)),
+                row["count"],
+            )
+            for row in rows
+        ]
+        return sorted(counts, key=lambda count: count.group)
+
+
+def _before(place: tuple[int, str, str]) -> Row:
+    """What lists show after this place; written so that the index begins at its time."""
+    decided_ms, call_id, agent_id = place
+    return {
+        "decided_ms": {"$lte": decided_ms},
+        "$or": [
+            {"decided_ms": {"$lt": decided_ms}},
+            {"call_id": {"$lt": call_id}},
+            {"call_id": call_id, "agent_id": {"$lt": agent_id}},
+        ],
+    }
+
+
+def _entry(entry: Entry) -> Row:
+    row = msgspec.structs.asdict(entry)
+    row["_id"] = f"{entry.tenant}:{row.pop('id')}"
+    if entry.request_id is None:
+        del row["request_id"]
+    return row
+
+
+def _newest_of(outcomes: Iterable[OutcomeRow]) -> list[Row]:
+    """One row for each agent on a call: of the highest revision."""
+    newest: dict[str, OutcomeRow] = {}
+    for outcome in outcomes:
+        key = msgspec.json.encode((outcome.tenant, outcome.call_id, outcome.agent_id)).decode()
+        if key not in newest or newest[key].revision < outcome.revision:
+            newest[key] = outcome
+    return [{"_id": key, **msgspec.structs.asdict(row)} for key, row in newest.items()]
+
+
+async def _insert(collection: Collection, rows: Sequence[Row]) -> list[Row]:
+    """Write those that do not stand yet.
+
+    Returns:
+        The others.
+    """
+    try:
+        await collection.bulk_write([InsertOne(row) for row in rows], ordered=False)
+    except BulkWriteError as error:
+        refused = error.details["writeErrors"]
+        if error.details["writeConcernErrors"] or any(
+            one["code"] != DUPLICATE_KEY for one in refused
+        ):
+            raise
+        return [rows[one["index"]] for one in refused]
+    return []
+
+
+async def _put(collection: Collection, rows: Sequence[Row]) -> None:
+    """Write those that do not stand yet; then, of the others, those that are newer."""
+    standing = await _insert(collection, rows)
+    if standing:
+        newer = [
+            UpdateOne({"_id": row["_id"], "revision": {"$lt": row["revision"]}}, {"$set": row})
+            for row in standing
+        ]
+        await collection.bulk_write(newer, ordered=False)

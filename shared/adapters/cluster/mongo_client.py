@@ -1,0 +1,102 @@
+"""Both drivers behind one face: motor over PyMongo's threads, and PyMongo's asynchronous client.
+
+Methods and arguments are the same. What differs stands here: `aggregate` gives motor a cursor at
+once, and `close` blocks with motor.
+
+What a URL might say against the promises of the ports is overruled: writes are acknowledged by a
+majority and its journals, reads see only what a majority has, from the primary, and every operation
+has a deadline.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from inspect import isawaitable
+from typing import Any, Final, Literal, Protocol, cast
+
+import pymongo
+from bson.codec_options import CodecOptions
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
+from pymongo.read_concern import ReadConcern
+from pymongo.results import BulkWriteResult
+
+MongoDriver = Literal["motor", "pymongo"]
+Row = dict[str, Any]
+
+OPERATION_S: Final = 5.0  # every operation, its retries included; see `timeoutMS` of the drivers
+CONNECT_S: Final = 3.0  # to connect, and to wait for a heartbeat
+CLOSE_S: Final = 3.0
+DATABASE: Final = "aftercall"
+
+_CONCERNS: Final[dict[str, Any]] = {
+    "write_concern": WriteConcern(w="majority", j=True),
+    "read_concern": ReadConcern("majority"),
+    "read_preference": ReadPreference.PRIMARY,
+    "codec_options": CodecOptions[Row](),
+}
+
+
+class Cursor(Protocol):
+    """Rows on their way."""
+
+    def to_list(self, length: int | None) -> Awaitable[list[Row]]:
+        """All of them, or this many."""
+        ...
+
+
+class Collection(Protocol):
+    """What the adapters use of a collection; see the drivers' documentation."""
+
+    name: str
+
+    def find(self, wanted: Mapping[str, Any], shown: Row | None = ..., **more: Any) -> Cursor: ...  # noqa: D102
+    def find_one(self, wanted: Mapping[str, Any]) -> Awaitable[Row | None]: ...  # noqa: D102
+    def aggregate(self, pipeline: Sequence[Row]) -> Cursor | Awaitable[Cursor]: ...  # noqa: D102
+    def create_indexes(self, indexes: Sequence[IndexModel]) -> Awaitable[list[str]]: ...  # noqa: D102
+    def bulk_write(  # noqa: D102
+        self, requests: Sequence[Any], *, ordered: bool
+    ) -> Awaitable[BulkWriteResult]: ...
+
+
+class Database(Protocol):
+    """What the adapters use of a database."""
+
+    def __getitem__(self, name: str) -> Collection: ...
+
+    def command(self, command: str) -> Awaitable[Row]: ...  # noqa: D102
+
+
+class Connection:
+    """One client of either driver, and its database."""
+
+    def __init__(self, url: str, driver: MongoDriver) -> None:
+        make: Any = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
+        self._driver = driver
+        self._client: Any = make(
+            url,
+            appname="aftercall",
+            timeoutMS=int(OPERATION_S * 1000),
+            serverSelectionTimeoutMS=int(OPERATION_S * 1000),
+            connectTimeoutMS=int(CONNECT_S * 1000),
+            retryWrites=True,
+            retryReads=True,
+        )
+        name = self._client.get_default_database(DATABASE).name
+        self.database = cast(Database, self._client.get_database(name, **_CONCERNS))
+        self.admin = cast(Database, self._client.get_database("admin"))
+
+    async def close(self) -> None:
+        """Let go of every connection. Never raises for a server that is gone, never hangs."""
+        with pymongo.timeout(CLOSE_S):
+            if self._driver == "motor":
+                await asyncio.to_thread(self._client.close)
+            else:
+                await self._client.close()
+
+
+async def aggregated(collection: Collection, pipeline: Sequence[Row]) -> list[Row]:
+    """The rows that a pipeline gives."""
+    cursor = collection.aggregate(pipeline)
+    if isawaitable(cursor):
+        cursor = await cursor
+    return await cursor.to_list(None)
