@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
@@ -24,10 +24,12 @@ def checker(name: str, how: str) -> str:
     """
     beside = Path(sys.executable).parent
     found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
-    return found or missing(f"no {name}: {how}")
+    if found is None:
+        missing(f"no {name}: {how}")
+    return found
 
 
-def missing(why: str) -> str:
+def missing(why: str) -> NoReturn:
     """End the test for want of a part."""
     if os.environ.get("CI") == "true":
         pytest.fail(why)

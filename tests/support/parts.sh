@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need: Kafka's jars by Maven, and Debian packages where one is missing and
-# we may. mongod comes with the locked test tools. Quick when nothing is to be done. A part that can't be had is skipped by its tests, with a
-# reason; with CI=true it is a failure here.
+# we may. mongod and hadolint come with the locked test tools. Quick when nothing is to be done. A
+# part that can't be had is skipped by its tests, with a reason; with CI=true it is a failure here.
 set -u
 
 PATH="$PATH:/usr/sbin"
@@ -12,6 +12,8 @@ missing() {
   ls $modules/evapi.so >/dev/null 2>&1 || printf 'kamailio-extra-modules '
   ls $modules/jansson.so >/dev/null 2>&1 || printf 'kamailio-json-modules '
   command -v sipp >/dev/null 2>&1 || printf 'sip-tester '
+  command -v systemd-analyze >/dev/null 2>&1 || printf 'systemd '
+  command -v go >/dev/null 2>&1 || printf 'golang-go '
 }
 
 install_packages() {
@@ -56,6 +58,6 @@ wanted=$(missing)
 install_packages $wanted
 left=$(missing)
 [ -z "$left" ] && exit 0
-echo "parts: not to be had: $left(SIP tests will be skipped)" >&2
+echo "parts: not to be had: $left(tests that need them will be skipped)" >&2
 [ "${CI:-}" = true ] && exit 1
 exit 0
