@@ -8,7 +8,7 @@ import pytest
 
 from shared.contracts.envelope import Message, Record
 from shared.runtime.ports import Consumer, EventLog, TopicPartition
-from tests.conformance.adapters import LOGS, Parts, Profile
+from tests.conformance.adapters import LOGS, Parts, Profile, Real
 
 pytestmark = pytest.mark.asyncio
 PROFILES = LOGS
@@ -111,24 +111,35 @@ async def test_what_append_returned_for_is_durable(profile: Profile) -> None:
         assert values(await read_all(parts.log)) == [f"{number}" for number in range(10)]
 
 
-async def test_times_never_run_backwards_whatever_the_clock_does(profile: Profile) -> None:
-    async with profile.open() as parts:
-        start_ms = parts.clock.now_ms()
-        for step_ms in (0, 500, -10_000):
-            parts.clock.advance(step_ms)
-            await parts.log.append([said(f"{step_ms}", f"demo:call-{step_ms}")])
-    async with profile.open() as parts:
-        await parts.log.append([said("reopened", "demo:call-reopened")])
-        parts.clock.advance(60_000)
-        await parts.log.append([said("later", "demo:call-later")])
-        records = {record.value.decode(): record for record in await read_all(parts.log)}
+async def test_times_never_run_backwards_whatever_the_clock_does(parts: Parts) -> None:
+    start_ms = parts.clock.now_ms()
+    for step_ms in (0, 500, -10_000):
+        parts.clock.advance(step_ms)
+        await parts.log.append([said(f"{step_ms}", f"demo:call-{step_ms}")])
+    parts.clock.advance(60_000)
+    await parts.log.append([said("later", "demo:call-later")])
+    records = {record.value.decode(): record for record in await read_all(parts.log)}
     assert {said: record.timestamp_ms - start_ms for said, record in records.items()} == {
         "0": 0,
         "500": 500,
         "-10000": 500,
-        "reopened": 500,
         "later": 50_500,
     }
+
+
+async def test_times_do_not_run_backwards_over_a_reopening_either(
+    profile: Profile, request: pytest.FixtureRequest
+) -> None:
+    if isinstance(profile, Real):
+        reason = "in tests its topics believe each writer's clock; else the broker's own stamps"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    async with profile.open() as parts:
+        await parts.log.append([said("before")])
+        parts.clock.advance(-10_000)
+    async with profile.open() as parts:
+        await parts.log.append([said("reopened")])
+        before, reopened = await read_all(parts.log)
+    assert reopened.timestamp_ms >= before.timestamp_ms
 
 
 async def test_callers_at_the_same_time_lose_nothing_and_keep_their_order(

@@ -1,10 +1,27 @@
 """One Kafka cluster behind the ports of the log and the replies."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
+import structlog
+
+from shared.adapters.cluster.broker import Broker
+from shared.adapters.cluster.following import Following
+from shared.adapters.cluster.log import KafkaLog
+from shared.adapters.cluster.names import Names
+from shared.adapters.cluster.publisher import Publisher
+from shared.adapters.cluster.replies import KafkaReplies, Listener
+from shared.adapters.cluster.topics import check_topics
+from shared.contracts.errors import Unavailable
 from shared.runtime.ports import Clock, EventLog, Replies
 from shared.runtime.profile import Deliver
+
+START_S: Final = 30.0  # a broker that starts together with us is waited for
+RETRY_S: Final = 0.5
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +54,62 @@ async def open_kafka(
         TopicsRefused: topics are missing, or are not as `apply_topics` makes them.
         Unavailable: the broker did not answer.
     """
-    raise NotImplementedError(bootstrap, clock, prefix, instance)
+    partitions = await _until(lambda: check_topics(bootstrap, prefix=prefix))
+    parts = _Parts(bootstrap, Names(prefix, partitions), clock, instance)
+    try:
+        await parts.open()
+    except BaseException:
+        await parts.close()
+        raise
+    return Kafka(parts.log, parts.replies, parts.register, parts.close)
+
+
+async def _until(check: Callable[[], Awaitable[int]]) -> int:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_S
+    while True:
+        try:
+            return await check()
+        except Unavailable as error:
+            if loop.time() > deadline:
+                raise
+            log.warning("broker_awaited", error=str(error))
+            await asyncio.sleep(RETRY_S)
+
+
+class _Parts:
+    """Everything that is open."""
+
+    def __init__(self, bootstrap: str, names: Names, clock: Clock, instance: str | None) -> None:
+        self._bootstrap = bootstrap
+        self._names = names
+        self._broker = Broker(bootstrap, names)
+        self._publisher = Publisher(bootstrap, names, clock)
+        self._following = Following(Broker(bootstrap, names), names)
+        self._listeners: list[Listener] = []
+        self.log = KafkaLog(
+            bootstrap, names, self._broker, self._publisher, self._following, instance
+        )
+        self.replies = KafkaReplies(Publisher(bootstrap, names, clock))
+
+    async def open(self) -> None:
+        await self._broker.open()
+        await self._publisher.open()
+
+    async def register(self, address: str, deliver: Deliver) -> None:
+        """See `Kafka`."""
+        broker = Broker(self._bootstrap, self._names)
+        listener = Listener(broker, self._names, address, deliver)
+        self._listeners.append(listener)
+        await listener.start()
+
+    async def close(self) -> None:
+        """Give everything back. Never raises, never hangs."""
+        await asyncio.gather(
+            *(consumer.close() for consumer in self.log.consumers),
+            *(listener.close() for listener in self._listeners),
+            self._following.close(),
+            self.replies.close(),
+        )
+        await self._publisher.close()
+        await self._broker.close()

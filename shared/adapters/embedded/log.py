@@ -25,7 +25,7 @@ from shared.adapters.embedded.records import (
     read_positions,
     read_records,
 )
-from shared.adapters.embedded.tails import Tails
+from shared.adapters.tails import Tails
 from shared.contracts.envelope import Message, Record
 from shared.runtime.ports import Clock, Positions, TopicPartition
 

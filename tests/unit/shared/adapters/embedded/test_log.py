@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from shared.adapters.embedded import Embedded, open_embedded, records, tails
+from shared.adapters import tails
+from shared.adapters.embedded import Embedded, open_embedded, records
 from shared.adapters.embedded.engine import FILE
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import Bug, Unavailable, WriteConflict

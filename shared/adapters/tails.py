@@ -1,12 +1,14 @@
 """What the loop knows of the log: where each partition ends, and its newest records.
 
-Only durable records come here, commit by commit, in order. A consumer that keeps up reads from
-here; one that is behind reads from the disk. Bounded per partition, whatever is written.
+Only durable records come here, in order. A reader that keeps up reads from here; one that is behind
+reads from the log itself. Bounded per partition, whatever is written.
 """
 
 import asyncio
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Final
 
 from shared.contracts.envelope import Record
@@ -17,7 +19,7 @@ BYTES_MAX: Final = 2 * 1024 * 1024  # of values; the older half goes when either
 
 
 class _Tail:
-    """The newest records of one partition, without a gap, up to its end."""
+    """The newest records of one partition, none left out, up to its end."""
 
     __slots__ = ("bytes", "end", "records")
 
@@ -55,6 +57,12 @@ class Tails:
         tail = self._tails.get(place)
         return 0 if tail is None else tail.end
 
+    def begin(self, ends: Positions) -> None:
+        """Know these partitions from here on, and nothing of what they held before."""
+        for place, end in ends.items():
+            self._tails[place] = _Tail(end)
+        self._wake({place.topic for place in ends})
+
     def extend(self, records: Sequence[Record]) -> None:
         """Take what has just become durable, and wake whoever waits for these topics."""
         for record in records:
@@ -63,13 +71,16 @@ class Tails:
             if tail is None:
                 tail = self._tails[place] = _Tail(0)
             tail.add(record)
-        for topic in {record.topic for record in records}:
+        self._wake({record.topic for record in records})
+
+    def _wake(self, topics: Iterable[str]) -> None:
+        for topic in topics:
             for future in self._waiting.pop(topic, ()):
                 if not future.done():
                     future.set_result(None)
 
     def forget(self, place: TopicPartition) -> None:
-        """Leave this partition's records to the disk again."""
+        """Leave this partition's records to the log itself again."""
         self._tails[place].forget()
 
     def take(self, place: TopicPartition, offset: int, limit: int) -> list[Record] | None:
@@ -79,7 +90,7 @@ class Tails:
             return []
         if not tail.records or offset < tail.records[0].offset:
             return None
-        first = offset - tail.records[0].offset
+        first = bisect_left(tail.records, offset, key=attrgetter("offset"))  # there may be gaps
         return tail.records[first : first + limit]
 
     async def grown(self, topics: Iterable[str], seen: Positions, wait_s: float) -> bool:
