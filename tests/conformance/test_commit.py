@@ -50,7 +50,11 @@ async def standing(parts: Parts) -> tuple[dict[str, int], list[bytes], int]:
 
 
 async def commit(parts: Parts, batch: Batch) -> None:
-    await parts.commit(parts.log.consumer("callstate", [IN]), batch, nobody_waits)
+    consumer = parts.log.consumer("callstate", [IN])
+    try:
+        await parts.commit(consumer, batch, nobody_waits)
+    finally:
+        await consumer.close()  # a group of two would share the partitions
 
 
 async def test_a_batch_is_durable_in_all_its_parts(profile: Profile) -> None:
