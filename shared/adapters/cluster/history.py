@@ -7,7 +7,13 @@ import msgspec
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from shared.adapters.cluster.mongo_client import Collection, Database, Row, aggregated
+from shared.adapters.cluster.mongo_client import (
+    Collection,
+    Database,
+    Row,
+    aggregated,
+    bulk_written,
+)
 from shared.adapters.cluster.mongo_errors import DUPLICATE_KEY
 from shared.adapters.cluster.mongo_waiting import Writes, answered
 from shared.adapters.cursor import Instant, read_cursor, write_cursor
@@ -15,6 +21,7 @@ from shared.contracts.instants import to_wire
 from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
 
 REPORT_S: Final = 20.0  # a million rows are counted in less
+ENTRIES_PER_BATCH: Final = 1_000  # more than most calls have; the server would begin with 101
 
 _HOUR_MS: Final = 3_600_000
 _SHOWN: Final[Row] = {"body": 1}
@@ -63,8 +70,9 @@ class MongoHistoryStore:
         return await self._bodies({"tenant": tenant, "request_id": request_id})
 
     async def _bodies(self, wanted: Row) -> list[bytes]:
-        found = self._history.find(wanted, _SHOWN, sort=_IN_ORDER)
-        return [row["body"] for row in await answered("read history", found.to_list(None))]
+        found = self._history.find(wanted, _SHOWN, sort=_IN_ORDER, batch_size=ENTRIES_PER_BATCH)
+        rows = await answered("read history", lambda: found.to_list(None))
+        return [row["body"] for row in rows]
 
     async def outcomes(
         self,
@@ -85,8 +93,8 @@ class MongoHistoryStore:
             wanted["code"] = code
         if cursor is not None:
             wanted = {"$and": [wanted, _before(read_cursor(cursor, tuple[Instant, str, str]))]}
-        found = self._outcomes.find(wanted, sort=_NEWEST, limit=limit + 1)
-        rows = await answered("read outcomes", found.to_list(None), within_s=REPORT_S)
+        found = self._outcomes.find(wanted, sort=_NEWEST, limit=limit + 1, batch_size=limit + 1)
+        rows = await answered("list outcomes", lambda: found.to_list(None), within_s=REPORT_S)
         bodies = tuple(row["body"] for row in rows[:limit])
         if len(rows) <= limit:
             return OutcomePage(bodies, None)
@@ -103,7 +111,9 @@ class MongoHistoryStore:
             {"$match": {"tenant": tenant, "decided_ms": {"$gte": from_ms, "$lt": to_ms}}},
             {"$group": {"_id": [place for place, _ in columns], "count": {"$sum": 1}}},
         ]
-        rows = await answered("count", aggregated(self._outcomes, pipeline), within_s=REPORT_S)
+        rows = await answered(
+            "count outcomes", lambda: aggregated(self._outcomes, pipeline), within_s=REPORT_S
+        )
         counts = [
             Count(
                 tuple(read(value) for (_, read), value in zip(columns, row["_id"], strict=True)),
@@ -152,7 +162,7 @@ async def _insert(collection: Collection, rows: Sequence[Row]) -> list[Row]:
         The others.
     """
     try:
-        await collection.bulk_write([InsertOne(row) for row in rows], ordered=False)
+        await bulk_written(collection, [InsertOne(row) for row in rows])
     except BulkWriteError as error:
         refused = error.details["writeErrors"]
         if error.details["writeConcernErrors"] or any(
@@ -171,4 +181,4 @@ async def _put(collection: Collection, rows: Sequence[Row]) -> None:
             UpdateOne({"_id": row["_id"], "revision": {"$lt": row["revision"]}}, {"$set": row})
             for row in standing
         ]
-        await collection.bulk_write(newer, ordered=False)
+        await bulk_written(collection, newer)

@@ -1,32 +1,45 @@
 """One MongoDB database behind the ports of the store and the history."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import pymongo
-from pymongo.errors import ConfigurationError
+from pymongo.errors import PyMongoError
 
 from shared.adapters.cluster.history import MongoHistoryStore
 from shared.adapters.cluster.mongo_client import Connection, MongoDriver
-from shared.adapters.cluster.mongo_schema import StoreRefused, prepare
+from shared.adapters.cluster.mongo_ends import Ends
+from shared.adapters.cluster.mongo_schema import INDEX_BUILD_S, StoreRefused, prepare
 from shared.adapters.cluster.mongo_waiting import Writes, answered
 from shared.adapters.cluster.store import MongoStateStore
+from shared.contracts.errors import Unavailable
 from shared.runtime.history import HistoryStore
 from shared.runtime.ports import StateStore
 
 __all__ = ["Mongo", "MongoDriver", "StoreRefused", "open_mongo"]
 
 PING_S: Final = 1.0
+START_S: Final = 30.0  # to wait for a primary at start; an election takes about 12
+_PAUSE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Mongo:
-    """Open; `ping` raises `Unavailable` when the primary does not answer in time."""
+    """Open.
+
+    Attributes:
+        ping: raises `Unavailable` when the primary does not answer in time.
+        remember_ends: keeps, for each name, the greatest end that it was ever told.
+        remembered_ends: all that are kept.
+        close: waits for writes under way. Never raises, never hangs.
+    """
 
     store: StateStore
     history: HistoryStore
     ping: Callable[[], Awaitable[None]]
+    remember_ends: Callable[[Mapping[str, int]], Awaitable[None]]
+    remembered_ends: Callable[[], Awaitable[dict[str, int]]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -43,27 +56,46 @@ async def open_mongo(url: str, driver: MongoDriver) -> Mongo:
     """
     try:
         connection = Connection(url, driver)
-    except ConfigurationError as error:
-        raise StoreRefused(f"not a MongoDB URL: {error}") from None
+    except (PyMongoError, ValueError) as error:  # its text may hold a part of the password
+        raise StoreRefused(f"not a URL of MongoDB: {type(error).__name__}") from None
+    try:
+        await _prepare(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return _join(connection)
+
+
+async def _prepare(connection: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_S
+    while True:
+        try:
+            return await answered("open", lambda: prepare(connection), within_s=INDEX_BUILD_S)
+        except Unavailable:
+            if loop.time() >= deadline:
+                raise
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _join(connection: Connection) -> Mongo:
     writes = Writes()
+    database = connection.database
+    ends = Ends(database, writes)
 
     async def ping() -> None:
-        with pymongo.timeout(PING_S):
-            found = connection.database["meta"].find_one({"_id": "schema"})
-            await answered("ping", found, within_s=PING_S)
+        ask = database["meta"].find_one
+        await answered("ping", lambda: ask({"_id": "schema"}), within_s=PING_S)
 
     async def close() -> None:
         await writes.all_settled()
         await connection.close()
 
-    try:
-        await answered("prepare the database", prepare(connection), within_s=30)
-    except BaseException:
-        await close()
-        raise
     return Mongo(
-        store=MongoStateStore(connection.database, writes),
-        history=MongoHistoryStore(connection.database, writes),
+        store=MongoStateStore(database, writes),
+        history=MongoHistoryStore(database, writes),
         ping=ping,
+        remember_ends=ends.remember,
+        remembered_ends=ends.remembered,
         close=close,
     )

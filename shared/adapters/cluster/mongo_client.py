@@ -4,7 +4,7 @@ Methods and arguments are the same. What differs stands here: `aggregate` gives 
 once, and `close` blocks with motor.
 
 What a URL might say against the promises of the ports is overruled: writes are acknowledged by a
-majority and its journals, reads see only what a majority has, from the primary, and every operation
+majority and its journals, reads see only what a majority has, on the primary, and every operation
 has a deadline.
 """
 
@@ -52,6 +52,7 @@ class Collection(Protocol):
     def find(self, wanted: Mapping[str, Any], shown: Row | None = ..., **more: Any) -> Cursor: ...  # noqa: D102
     def find_one(self, wanted: Mapping[str, Any]) -> Awaitable[Row | None]: ...  # noqa: D102
     def aggregate(self, pipeline: Sequence[Row]) -> Cursor | Awaitable[Cursor]: ...  # noqa: D102
+    def index_information(self) -> Awaitable[Row]: ...  # noqa: D102
     def create_indexes(self, indexes: Sequence[IndexModel]) -> Awaitable[list[str]]: ...  # noqa: D102
     def bulk_write(  # noqa: D102
         self, requests: Sequence[Any], *, ordered: bool
@@ -78,7 +79,7 @@ class Connection:
             timeoutMS=int(OPERATION_S * 1000),
             serverSelectionTimeoutMS=int(OPERATION_S * 1000),
             connectTimeoutMS=int(CONNECT_S * 1000),
-            retryWrites=True,
+            retryWrites=False,  # the reason stands in the README
             retryReads=True,
         )
         name = self._client.get_default_database(DATABASE).name
@@ -92,6 +93,11 @@ class Connection:
                 await asyncio.to_thread(self._client.close)
             else:
                 await self._client.close()
+
+
+async def bulk_written(collection: Collection, requests: Sequence[Any]) -> BulkWriteResult:
+    """What a bulk of writes has done; none of them waits for another's success."""
+    return await collection.bulk_write(requests, ordered=False)
 
 
 async def aggregated(collection: Collection, pipeline: Sequence[Row]) -> list[Row]:

@@ -1,37 +1,47 @@
 """The collections, their indexes, and when a database is refused.
 
-Every index costs mongod time with each document written, and that time is what bounds the product.
-So a collection whose documents are only ever read by key has none, and its rows no fields for one.
+Every index costs mongod time with each document written, and that time bounds what the product can
+do. So a collection whose documents are read by key alone has none, and its rows no fields for one;
+all lists share one index over `found`, which holds a word for each list that the document is in.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
+import pymongo
 from pymongo import IndexModel, UpdateOne
+from pymongo.errors import ConfigurationError, OperationFailure
 
-from shared.adapters.cluster.mongo_client import Connection
+from shared.adapters.cluster.mongo_client import OPERATION_S, Collection, Connection, bulk_written
 from shared.contracts.errors import AftercallError
 
 VERSION: Final = 1
+INDEX_BUILD_S: Final = 600.0  # over all documents there are; at once where there are none
 
-LISTED: Final = {"calls"}
-"""Collections whose documents are found by more than their key. To add one that has documents
-already is a new version: their rows lack the fields."""
+LISTED: Final = frozenset({"calls"})
+"""Collections whose documents are found by more than their key. Rows written before a collection
+joined them lack the fields, so one with documents joins by a new version only."""
 
-_NEWEST: Final = [("created_ms", -1), ("_id", -1)]
-_DOCUMENTS: Final = [
-    IndexModel([("tenant", 1), *_NEWEST], name="newest"),
-    IndexModel([("tenant", 1), ("phase", 1), *_NEWEST], name="phase"),
-    IndexModel([("tenant", 1), ("tags", 1), *_NEWEST], name="tags"),
+ALL: Final = ""
+"""The word in `found` of every document."""
+
+_REFUSALS: Final = {
+    13: "the user may not do what is needed",
+    18: "the user or the password is wrong",
+    85: "an index has another form",
+    86: "an index has another form",
+}
+_DOCUMENTS: Final = (
+    IndexModel([("tenant", 1), ("found", 1), ("created_ms", -1), ("_id", -1)], name="found"),
     IndexModel(
         [("due_ms", 1), ("_id", 1)],
         name="due",
         partialFilterExpression={"due_ms": {"$exists": True}},
     ),
-]
-
+)
 INDEXES: Final = {
     **dict.fromkeys(LISTED, _DOCUMENTS),
-    "history": [
+    "history": (
         IndexModel(
             [("tenant", 1), ("call_id", 1), ("at_ms", 1), ("rank", 1), ("sequence", 1), ("_id", 1)],
             name="call",
@@ -41,13 +51,13 @@ INDEXES: Final = {
             name="request",
             partialFilterExpression={"request_id": {"$exists": True}},
         ),
-    ],
-    "outcomes": [
+    ),
+    "outcomes": (
         IndexModel(
             [("tenant", 1), ("decided_ms", -1), ("call_id", -1), ("agent_id", -1), ("code", 1)],
             name="newest",
-        )
-    ],
+        ),
+    ),
 }
 
 
@@ -55,21 +65,59 @@ class StoreRefused(AftercallError):
     """What is in the store, or the server itself, is not for this version: a person has to look."""
 
 
+def in_phase(phase: str) -> str:
+    """The word in `found` of documents in this phase."""
+    return f"={phase}"
+
+
+def tagged(tag: str) -> str:
+    """The word in `found` of documents with this tag."""
+    return f"#{tag}"
+
+
 async def prepare(connection: Connection) -> None:
     """Check the server, write the version where there is none, make the indexes that are missing.
+
+    Any number of processes may do so at the same time.
 
     Raises:
         StoreRefused: see there.
     """
+    try:
+        with pymongo.timeout(OPERATION_S):
+            await _check_server(connection)
+            await _check_version(connection)
+        for name, indexes in INDEXES.items():
+            await _index(connection.database[name], indexes)
+    except OperationFailure as error:
+        reason = _REFUSALS.get(error.code or 0)
+        if reason is None:
+            raise
+        raise StoreRefused(f"MongoDB: {reason} ({error.code})") from None
+    except ConfigurationError as error:
+        raise StoreRefused(f"MongoDB: {error}") from None
+
+
+async def _check_server(connection: Connection) -> None:
     hello = await connection.admin.command("hello")
-    if "setName" not in hello and hello.get("msg") != "isdbgrid":
-        raise StoreRefused("this mongod is no member of a replica set, so no majority can vouch")
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":  # the latter is a mongos
+        raise StoreRefused("MongoDB: no replica set, so there is no majority to vouch for a write")
+
+
+async def _check_version(connection: Connection) -> None:
     meta = connection.database["meta"]
     first = UpdateOne({"_id": "schema"}, {"$setOnInsert": {"version": VERSION}}, upsert=True)
-    await meta.bulk_write([first], ordered=False)
+    await bulk_written(meta, [first])
     stored = await meta.find_one({"_id": "schema"})
-    version = None if stored is None else stored.get("version")
+    version = (stored or {}).get("version")
     if version != VERSION:
-        raise StoreRefused(f"the data has schema {version}; this version knows {VERSION}")
-    for name, indexes in INDEXES.items():
-        await connection.database[name].create_indexes(indexes)
+        raise StoreRefused(f"MongoDB: the data has schema {version}; this version knows {VERSION}")
+
+
+async def _index(collection: Collection, indexes: Sequence[IndexModel]) -> None:
+    with pymongo.timeout(OPERATION_S):
+        standing = await collection.index_information()
+    missing = [index for index in indexes if index.document["name"] not in standing]
+    if missing:
+        with pymongo.timeout(INDEX_BUILD_S):
+            await collection.create_indexes(missing)

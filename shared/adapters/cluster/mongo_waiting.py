@@ -5,8 +5,10 @@ a driver does not count: motor's operations wait for a thread before their time 
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
+
+import pymongo
 
 from shared.adapters.cluster.mongo_client import OPERATION_S
 from shared.adapters.cluster.mongo_errors import told
@@ -14,18 +16,25 @@ from shared.contracts.errors import Unavailable
 
 T = TypeVar("T")
 
-SPARE_S: Final = 1.0  # for the driver to tell, after its own deadline
+SPARE_S: Final = 0.5  # for the driver to tell, after its own deadline
 
 
-async def answered(doing: str, answer: Awaitable[T], *, within_s: float = OPERATION_S) -> T:
+async def answered(
+    doing: str, ask: Callable[[], Awaitable[T]], *, within_s: float = OPERATION_S
+) -> T:
     """The answer to a question, which may be abandoned at any time.
 
+    Args:
+        doing: what is being done, for messages.
+        ask: begins it; called under the deadline, which motor's operations take along.
+        within_s: the deadline.
+
     Raises:
-        Unavailable, Bug: as `told` says.
+        Unavailable, WriteConflict, Bug: as `told` says.
     """
-    with told(doing):
+    with told(doing), pymongo.timeout(within_s):
         async with asyncio.timeout(within_s + SPARE_S):
-            return await answer
+            return await ask()
 
 
 class Writes:

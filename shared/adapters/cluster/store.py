@@ -1,25 +1,26 @@
 """Documents on MongoDB: a row each, its body in MessagePack, what it is found by in fields.
 
-Keys and topics hold dots, which field names of BSON had better not; so the body is bytes, and
+Names of topics hold dots, which field names of BSON had better not; so the body is bytes, and
 compact. `v` is the revision, the compare-and-set value of every write.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from bson.binary import Binary
-from pymongo import InsertOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne
 
-from shared.adapters.cluster.mongo_client import Collection, Database, Row
-from shared.adapters.cluster.mongo_schema import LISTED
+from shared.adapters.cluster.mongo_client import Collection, Database, Row, bulk_written
+from shared.adapters.cluster.mongo_schema import ALL, LISTED, in_phase, tagged
 from shared.adapters.cluster.mongo_waiting import Writes, answered
 from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.contracts.errors import Bug, WriteConflict
 from shared.runtime.ports import Document, Page
 
-BODY_BYTES_MAX: Final = 15 * 1024 * 1024  # a row of BSON ends at 16 MiB, index fields included
+BODY_BYTES_MAX: Final = 15 * 1024 * 1024  # a row of BSON ends at 16 MiB, its other fields included
+
+_Write = InsertOne[Row] | ReplaceOne[Row]
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Document).decode
@@ -40,21 +41,17 @@ class MongoStateStore:
         """See `StateStore`."""
         if not keys:
             return {}
-        # One more than there can be: the server then knows that the first batch is all.
-        cursor = self._database[collection].find(
-            {"_id": {"$in": list(keys)}}, _SHOWN, batch_size=len(keys) + 1
-        )
-        rows = await answered(f"load {collection}", cursor.to_list(None))
+        # One more than there can be: so the server knows that the first batch is the last.
+        rows = await self._rows(collection, {"_id": {"$in": list(keys)}}, batch_size=len(keys) + 1)
         return {row["_id"]: _document(collection, row) for row in rows}
 
     async def save(self, documents: Sequence[Document]) -> None:
-        """See `StateStore`. Cancelling it waits for the outcome first."""
-        writes: defaultdict[str, list[InsertOne[Row] | UpdateOne]] = defaultdict(list)
+        """See `StateStore`. Whoever is cancelled in it waits for the outcome first."""
+        bulks: defaultdict[str, list[_Write]] = defaultdict(list)
         for document in documents:
-            writes[document.collection].append(_write(document))
-        for name, bulk in writes.items():
-            doing = f"save {name}"
-            await self._writes.settled(doing, _save(self._database[name], bulk))
+            bulks[document.collection].append(_write(document))
+        for name, bulk in bulks.items():
+            await self._writes.settled(f"save {name}", _save(self._database[name], bulk))
 
     async def find(
         self,
@@ -68,15 +65,11 @@ class MongoStateStore:
     ) -> Page:
         """See `StateStore`."""
         _check_listed(collection)
-        wanted: Row = {"tenant": tenant}
-        if phase is not None:
-            wanted["phase"] = phase
-        if tag is not None:
-            wanted["tags"] = tag
+        wanted: Row = {"tenant": tenant, "found": _found(phase, tag)}
         if cursor is not None:
             wanted |= _before(read_cursor(cursor, tuple[Instant, str]))
-        found = self._database[collection].find(wanted, _SHOWN, sort=_NEWEST, limit=limit + 1)
-        rows = await answered(f"find {collection}", found.to_list(None))
+        more = {"sort": _NEWEST, "limit": limit + 1, "batch_size": limit + 1}
+        rows = await self._rows(collection, wanted, **more)
         shown = tuple(_document(collection, row) for row in rows[:limit])
         if len(rows) <= limit:
             return Page(shown, None)
@@ -92,11 +85,19 @@ class MongoStateStore:
             "due_ms": {"$gte": after_ms, "$lte": now_ms},
             "$or": [{"due_ms": {"$gt": after_ms}}, {"_id": {"$gt": after_key}}],
         }
-        found = self._database[collection].find(
-            wanted, _SHOWN, sort=_EARLIEST, limit=limit, batch_size=limit + 1
-        )
-        rows = await answered(f"due {collection}", found.to_list(None))
-        return [_document(collection, row) for row in rows]
+        more = {"sort": _EARLIEST, "limit": limit, "batch_size": limit}
+        return [_document(collection, row) for row in await self._rows(collection, wanted, **more)]
+
+    async def _rows(self, collection: str, wanted: Row, **more: object) -> list[Row]:
+        cursor = self._database[collection].find(wanted, _SHOWN, **more)
+        return await answered(f"read {collection}", lambda: cursor.to_list(None))
+
+
+def _found(phase: str | None, tag: str | None) -> str | Row:
+    """What `found` must hold. Of a phase and a tag, the tag is on fewer documents."""
+    if tag is None:
+        return ALL if phase is None else in_phase(phase)
+    return tagged(tag) if phase is None else {"$all": [tagged(tag), in_phase(phase)]}
 
 
 def _before(place: tuple[int, str]) -> Row:
@@ -110,32 +111,38 @@ def _before(place: tuple[int, str]) -> Row:
 
 def _check_listed(collection: str) -> None:
     if collection not in LISTED:
-        raise Bug(f"{collection}: nothing is found there but by its key; see mongo_schema")
+        raise Bug(f"{collection}: its documents are found by key alone; see mongo_schema")
 
 
-def _write(document: Document) -> InsertOne[Row] | UpdateOne:
+def _write(document: Document) -> _Write:
+    row = _row(document)
+    if document.revision == 1:
+        return InsertOne(row)
+    return ReplaceOne({"_id": document.key, "v": document.revision - 1}, row)
+
+
+def _row(document: Document) -> Row:
+    """The row of a document.
+
+    Raises:
+        Bug: MongoDB could not hold it.
+    """
     body = _encode(document)
     if len(body) > BODY_BYTES_MAX:
         raise Bug(f"{document.collection} {document.key}: {len(body)} bytes are too many")
-    index = document.index
-    fields: Row = {"v": document.revision, "body": Binary(body)}
+    row: Row = {"_id": document.key, "v": document.revision, "body": body}
     if document.collection in LISTED:
-        fields |= {"phase": index.phase, "tags": list(index.tags)}
+        index = document.index
+        row["tenant"] = document.key.partition(":")[0]
+        row["created_ms"] = index.created_ms
+        row["found"] = [ALL, in_phase(index.phase), *map(tagged, index.tags)]
         if index.due_ms is not None:
-            fields["due_ms"] = index.due_ms
-    if document.revision == 1:
-        if document.collection in LISTED:
-            tenant, _, _ = document.key.partition(":")
-            fields |= {"tenant": tenant, "created_ms": index.created_ms}
-        return InsertOne({"_id": document.key, **fields})
-    change: dict[str, Any] = {"$set": fields}
-    if document.collection in LISTED and index.due_ms is None:
-        change["$unset"] = {"due_ms": ""}
-    return UpdateOne({"_id": document.key, "v": document.revision - 1}, change)
+            row["due_ms"] = index.due_ms
+    return row
 
 
-async def _save(collection: Collection, bulk: Sequence[InsertOne[Row] | UpdateOne]) -> None:
-    result = await collection.bulk_write(bulk, ordered=False)
+async def _save(collection: Collection, bulk: Sequence[_Write]) -> None:
+    result = await bulk_written(collection, bulk)
     missed = len(bulk) - result.inserted_count - result.matched_count
     if missed:
         raise WriteConflict(f"{collection.name}: {missed} of {len(bulk)} have another revision")
@@ -149,8 +156,8 @@ def _document(collection: str, row: Row) -> Document:
     """
     try:
         document = _decode(row["body"])
-    except (KeyError, TypeError, msgspec.DecodeError):
-        raise Bug(f"{collection} {row['_id']}: this is no document of ours") from None
+    except (KeyError, TypeError, msgspec.DecodeError):  # the last also where the shape is wrong
+        raise Bug(f"{collection} {row['_id']}: what is stored is no document of ours") from None
     if (document.collection, document.key) != (collection, row["_id"]):
-        raise Bug(f"{collection} {row['_id']}: another document stands there")
+        raise Bug(f"{collection} {row['_id']}: another document is stored there")
     return document
