@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.support.product import AGENT, ROOT, SWITCH, Product, cloud_event
+from tests.support.product import AGENT, ROOT, SWITCH, ClusterProduct, Product, cloud_event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 
@@ -62,10 +62,20 @@ class Centre:
         return [(entry["kind"], entry["type"], entry["rule"]) for entry in entries]
 
 
-@pytest_asyncio.fixture
-async def centre(tmp_path: Path) -> AsyncIterator[Centre]:
+PROFILES = ["embedded", pytest.param("cluster", marks=pytest.mark.cluster)]
+
+
+def make(profile: str, data: Path, request: pytest.FixtureRequest) -> Product:
+    if profile == "embedded":
+        return Product(data, demo_wrap_up_s=2)
+    kafka, mongo_url = request.getfixturevalue("kafka"), request.getfixturevalue("mongo_url")
+    return ClusterProduct(data, kafka, mongo_url, demo_wrap_up_s=2)
+
+
+@pytest_asyncio.fixture(params=PROFILES)
+async def centre(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Centre]:
     async with (
-        Product(tmp_path / "data", demo_wrap_up_s=2) as product,
+        make(request.param, tmp_path / "data", request) as product,
         aiohttp.ClientSession() as http,
     ):
         yield Centre(product, http)
@@ -167,6 +177,7 @@ async def test_it_stops_cleanly_and_starts_again_where_it_was(centre: Centre) ->
     assert centre.product.stop() == 0
 
 
+@pytest.mark.parametrize("centre", ["embedded"], indirect=True)
 async def test_a_second_process_on_the_data_is_turned_away(centre: Centre, tmp_path: Path) -> None:
     other = Product(tmp_path / "data")
     process = await asyncio.create_subprocess_exec(

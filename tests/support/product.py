@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,9 +12,12 @@ from random import SystemRandom
 from typing import Any, Final, Self
 
 import aiohttp
+from typing_extensions import override
+
+from shared.adapters.cluster.topics import apply_topics
 
 ROOT: Final = Path(__file__).parents[2]
-READY_S: Final = 30.0
+READY_S: Final = 60.0
 STOP_S: Final = 30.0
 
 SWITCH: Final = {"Authorization": "Bearer demo-switch-key"}
@@ -40,6 +44,8 @@ def free_port() -> int:
 
 class Product:
     """One process on one data directory; may be started again after a stop or a kill."""
+
+    profile = "embedded"
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.port = free_port()
@@ -75,17 +81,23 @@ class Product:
     async def start(self) -> None:
         """Start, and wait until it says it is ready."""
         self.spawn()
+        assert self.process is not None
         async with aiohttp.ClientSession() as http:
-            for _ in range(int(READY_S / 0.02)):
-                assert self.process is not None
-                assert self.process.poll() is None, self.log_path.read_text()[-2000:]
-                try:
-                    async with http.get(f"{self.admin_url}/readyz") as answer:
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientError:
-                    pass
-                await asyncio.sleep(0.02)
+            await self._ready(http, self.process, self.admin_url)
+
+    async def _ready(
+        self, http: aiohttp.ClientSession, process: subprocess.Popen[bytes], admin_url: str
+    ) -> None:
+        deadline = asyncio.get_running_loop().time() + READY_S
+        while asyncio.get_running_loop().time() < deadline:
+            assert process.poll() is None, self.log_path.read_text()[-2000:]
+            try:
+                async with http.get(f"{admin_url}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.02)
         raise TimeoutError(self.log_path.read_text()[-2000:])
 
     def kill(self) -> None:
@@ -107,11 +119,82 @@ class Product:
             self.kill()
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            self.end()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.end()
+
+
+class ClusterProduct(Product):
+    """The three services as processes of their own, on a broker and a store that run already."""
+
+    profile = "cluster"
+    roles: Final = ("callstate", "worker", "gateway")
+
+    def __init__(self, data_dir: Path, kafka: str, mongo_url: str, **settings: object) -> None:
+        name = f"p{secrets.token_hex(4)}"
+        host, _, query = mongo_url.partition("/?")
+        super().__init__(
+            data_dir,
+            profile="cluster",
+            kafka_bootstrap=kafka,
+            mongo_url=f"{host}/{name}?{query}",
+            topic_prefix=f"{name}.",
+            topic_partitions=4,
+            **settings,
+        )
+        self._kafka = kafka
+        self._prefix = f"{name}."
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._admin_ports = {"gateway": self.port + 1} | {
+            role: free_port() for role in ("callstate", "worker")
+        }
+
+    @override
+    async def start(self) -> None:
+        await apply_topics(self._kafka, partitions=4, replication=1, prefix=self._prefix)
+        for role in self.roles:
+            self._spawn(role)
+        async with aiohttp.ClientSession() as http:
+            for role, port in self._admin_ports.items():
+                await self._ready(http, self._processes[role], f"http://127.0.0.1:{port}")
+
+    def _spawn(self, role: str) -> None:
+        own = {"AFTERCALL_ADMIN_PORT": str(self._admin_ports[role])}
+        with self.log_path.open("ab") as log:
+            self._processes[role] = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", role],
+                cwd=ROOT,
+                env=self.environment() | own | {"AFTERCALL_INSTANCE": f"{self._prefix}{role}"},
+                stdout=log,
+                stderr=log,
+            )
+
+    @override
+    def kill(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait()
+
+    @override
+    def stop(self) -> int:
+        codes = []
+        for role in reversed(self.roles):
+            process = self._processes[role]
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            codes.append(process.wait(STOP_S))
+        return max(codes, key=abs)
+
+    @override
+    def end(self) -> None:
+        self.kill()
 
 
 def cloud_event(call_id: str, event_type: str, data: dict[str, Any], event_id: str = "") -> Any:
