@@ -4,10 +4,10 @@ What an event tells of the call itself (its numbers and ids, the moment it was a
 in here, once, for it holds whatever becomes of the agent.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from services.callstate.model import CallInput, as_text, earliest, fits
@@ -38,8 +38,7 @@ class Standing(StrEnum):
     UNANSWERED = "unanswered"  # released, and not known to have spoken
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """An event, and how matters stand.
 
     Attributes:
@@ -55,16 +54,17 @@ class Case:
 
 
 _BLANK: Final = AgentOnCall(agent_id="", phase=Phase.RINGING)
+_STAGES: Final = {Phase.WRAP_UP: Stage.WRAP_UP, Phase.RELEASED: Stage.RELEASED}
+_STANDINGS: Final = {phase: Standing(phase.value) for phase in Phase}
 
 
-def stand(known: Call | None, blank: Call, given: CallInput) -> Case:
-    """The case that this event makes. `blank` stands in for a call not known yet."""
-    call = blank if known is None else known
+def stand(call: Call, given: CallInput) -> Case:
+    """The case that this event makes. A call at version 0 is not known yet."""
     agent_id = _whom(call, given)
     agent = None if agent_id is None else call.agent(agent_id)
     return Case(
         call=_told(call, given),
-        stage=_stage(known),
+        stage=_stage(call),
         standing=_standing(call, agent_id, agent),
         agent=agent or replace(_BLANK, agent_id=agent_id or ""),
         given=given,
@@ -81,10 +81,10 @@ def answered_by_ring(case: Case) -> bool:
     )
 
 
-def _stage(known: Call | None) -> Stage:
-    if known is None:
+def _stage(call: Call) -> Stage:
+    if call.version == 0:
         return Stage.UNKNOWN
-    return Stage.ONGOING if known.disconnected_ms is None else Stage(known.phase.value)
+    return Stage.ONGOING if call.disconnected_ms is None else _STAGES[call.phase]
 
 
 def _standing(call: Call, agent_id: str | None, agent: AgentOnCall | None) -> Standing:
@@ -95,7 +95,7 @@ def _standing(call: Call, agent_id: str | None, agent: AgentOnCall | None) -> St
         return Standing.NO_ROOM if full else Standing.NEW
     if agent.phase is Phase.RELEASED and not agent.handled:
         return Standing.UNANSWERED
-    return Standing(agent.phase.value)
+    return _STANDINGS[agent.phase]
 
 
 def _whom(call: Call, given: CallInput) -> str | None:

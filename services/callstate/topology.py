@@ -19,11 +19,12 @@ from services.callstate.decider import decide, recall
 from services.callstate.model import COLLECTION, CallInput, CallState, deadlines, tags
 from shared.contracts import limits
 from shared.contracts.calls import EventOutcome, WrapUpRules
-from shared.contracts.envelope import Event, Record, from_record, reply_to_of
+from shared.contracts.envelope import Event, Record, from_headers, reply_to_of
 from shared.contracts.errors import Poison
 from shared.contracts.ids import call_key, is_id, is_tenant_id
 from shared.contracts.instants import from_datetime
 from shared.contracts.telephony import TIMER_DUE, decode_data
+from shared.contracts.tenants import Tenant
 from shared.contracts.topics import TELEPHONY_EVENTS
 from shared.contracts.values import check_text, parse_json
 from shared.kernel import Decision
@@ -74,6 +75,7 @@ class CallstateTopology:
         self.aggregates: Mapping[str, Aggregate] = {COLLECTION: Calls()}
         self.beside: str | None = None
         self._tenants = tenants
+        self._made: dict[str, tuple[Tenant, WrapUpRules]] = {}  # of each tenant as it was last seen
 
     def route(self, record: Record) -> Routed:
         """Understand one telephony event.
@@ -110,7 +112,11 @@ class CallstateTopology:
         """The tenant's rules; a call keeps those it began with, so it ends without its tenant."""
         tenant = self._tenants.get(event.tenant)
         if tenant is not None:
-            return replace(tenant.wrap_up, disposition_key=tenant.disposition_key)
+            made_for, rules = self._made.get(tenant.id, (None, WrapUpRules()))
+            if made_for is not tenant:
+                rules = replace(tenant.wrap_up, disposition_key=tenant.disposition_key)
+                self._made[tenant.id] = tenant, rules
+            return rules
         if event.type == TIMER_DUE:
             return WrapUpRules()
         raise Poison("unknown_tenant", "no tenant has this id")
@@ -138,7 +144,7 @@ def _event(record: Record) -> Event:
     """The event, from either content mode of the Kafka binding."""
     headers = dict(record.headers)
     if not headers.get("content-type", b"").startswith(STRUCTURED):
-        return from_record(record)
+        return from_headers(headers, record.value)
     try:
         return _structured(record.value, headers)
     except Poison:

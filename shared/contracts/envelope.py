@@ -18,6 +18,9 @@ CORRELATION_ID: Final = "correlation_id"  # which of its requests
 
 Headers = tuple[tuple[str, bytes], ...]
 
+_SPECVERSION: Final = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Final = ("content-type", JSON)
+
 
 class Message(Struct, frozen=True):
     """What is to be appended to a topic. `key` decides the partition and the order."""
@@ -63,22 +66,24 @@ class Event(Struct, frozen=True, kw_only=True):
 
 def to_message(event: Event, topic: str, key: str) -> Message:
     """The event as a record to append, in binary mode."""
-    headers = [
-        ("ce_specversion", b"1.0"),
+    headers: Headers = (
+        _SPECVERSION,
         ("ce_id", event.id.encode()),
         ("ce_source", event.source.encode()),
         ("ce_type", event.type.encode()),
         ("ce_subject", event.subject.encode()),
         ("ce_time", to_wire(event.time_ms).encode()),
         ("ce_tenant", event.tenant.encode()),
-        ("content-type", JSON),
-    ]
+        _CONTENT_TYPE,
+    )
     if event.sequence is not None:
-        headers.append(("ce_sequence", str(event.sequence).encode()))
+        headers += (("ce_sequence", b"%d" % event.sequence),)
     if event.reply_to is not None:
-        headers.append((REPLY_TO, event.reply_to.address.encode()))
-        headers.append((CORRELATION_ID, event.reply_to.correlation_id.encode()))
-    return Message(topic, key, tuple(headers), event.data)
+        headers += (
+            (REPLY_TO, event.reply_to.address.encode()),
+            (CORRELATION_ID, event.reply_to.correlation_id.encode()),
+        )
+    return Message(topic, key, headers, event.data)
 
 
 def reply_to_of(headers: dict[str, bytes]) -> ReplyTo | None:
@@ -97,7 +102,11 @@ def from_record(record: Record) -> Event:
     Raises:
         Poison: an attribute is missing or can't be read (`bad_envelope`).
     """
-    headers = dict(record.headers)
+    return from_headers(dict(record.headers), record.value)
+
+
+def from_headers(headers: dict[str, bytes], data: bytes) -> Event:
+    """The same, of headers that are known by name already."""
     try:
         sequence = headers.get("ce_sequence")
         return Event(
@@ -107,7 +116,7 @@ def from_record(record: Record) -> Event:
             subject=headers["ce_subject"].decode(),
             time_ms=from_wire(headers["ce_time"].decode()),
             tenant=headers["ce_tenant"].decode(),
-            data=record.value,
+            data=data,
             sequence=None if sequence is None else int(sequence),
             reply_to=reply_to_of(headers),
         )

@@ -12,6 +12,7 @@ from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+_FRACTIONS: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
 INSTANT_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 # What RFC 3339 allows; the parser behind it would take week dates and more.
@@ -22,15 +23,20 @@ RFC_3339: Final = (
 _matches: Final = re.compile(RFC_3339).fullmatch
 
 
-@lru_cache(maxsize=1024)  # one batch says the same few instants over and over
 def to_wire(instant_ms: int) -> str:
     """RFC 3339 with milliseconds, in UTC: `2026-11-21T14:05:38.120Z`.
 
     Raises:
         OverflowError: the instant is not within years 1 to 9999.
     """
-    moment = _EPOCH + timedelta(milliseconds=instant_ms)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    second, ms = divmod(instant_ms, 1000)
+    return _second_to_wire(second) + _FRACTIONS[ms]
+
+
+@lru_cache(maxsize=4096)  # instants are many, but of few different seconds
+def _second_to_wire(second: int) -> str:
+    moment = _EPOCH + timedelta(seconds=second)
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def to_wire_or_none(instant_ms: int | None) -> str | None:

@@ -5,7 +5,6 @@ This is the fused form (state and event in, state and effects out); what the Dec
 input, so the same input on the same state gives the same bytes, today and on replay.
 """
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -13,8 +12,7 @@ from msgspec import Struct
 State = TypeVar("State")
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """An effect: tell this on a topic.
 
     The runtime gives it an id and, per topic and key, the next sequence number. `key` defaults to
@@ -28,8 +26,7 @@ class Publish:
     subject: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[State]):
+class Decision(Struct, Generic[State], frozen=True):
     """What follows from one input.
 
     Attributes:

@@ -4,8 +4,9 @@ Adapters implement them per profile: SQLite (one process) and, in memory, for te
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from shared.contracts.envelope import Message, Record, ReplyTo
@@ -29,6 +30,24 @@ class Effect(Struct, frozen=True):
     message: Message
 
 
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(tuple[Effect, ...]).decode
+
+
+def pack(effects: Sequence[Effect]) -> bytes:
+    """An outbox; an empty one has no bytes."""
+    return _encode(effects) if effects else b""
+
+
+def unpack(outbox: bytes) -> tuple[Effect, ...]:
+    """The effects in an outbox.
+
+    Raises:
+        msgspec.DecodeError: it was not packed by us.
+    """
+    return _decode(outbox) if outbox else ()
+
+
 class Index(Struct, frozen=True, kw_only=True):
     """What a stored document can be found by, besides its key.
 
@@ -45,7 +64,7 @@ class Index(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
-class Document(Struct, frozen=True, kw_only=True):
+class Document(Struct, frozen=True, kw_only=True, rename={"outbox": "effects"}):
     """A stored document.
 
     Attributes:
@@ -53,7 +72,8 @@ class Document(Struct, frozen=True, kw_only=True):
         state: JSON of the aggregate's state.
         watermarks: per source topic the highest offset applied.
         sequences: per topic (and key, where it is not the document's own) the last number given.
-        outbox: effects caused and perhaps not yet published, in order.
+        outbox: effects caused and perhaps not yet published, in order, as `pack` writes them:
+            many read a document, and hardly ever one of them has to look inside.
     """
 
     collection: str
@@ -63,7 +83,7 @@ class Document(Struct, frozen=True, kw_only=True):
     watermarks: dict[str, int]
     sequences: dict[str, int]
     index: Index
-    outbox: tuple[Effect, ...] = ()
+    outbox: bytes = b""
 
 
 class Page(Struct, frozen=True):

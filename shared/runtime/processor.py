@@ -34,6 +34,7 @@ from shared.runtime.ports import (
     Replies,
     StateStore,
     TopicPartition,
+    unpack,
 )
 from shared.runtime.slot import Slot
 from shared.runtime.topology import Routed, Topology
@@ -259,9 +260,16 @@ class Processor:
 
     def _unpublished(self, document: Document) -> tuple[Effect, ...]:
         committed = self._committed or {}
+        partition = self._event_log.partition(document.key)
+        # No effect has a source beyond the watermark of its topic; so mostly one need not look.
+        if not document.outbox or all(
+            offset < committed.get(TopicPartition(topic, partition), 0)
+            for topic, offset in document.watermarks.items()
+        ):
+            return ()
         return tuple(
             effect
-            for effect in document.outbox
+            for effect in unpack(document.outbox)
             if effect.source[2] >= committed.get(TopicPartition(*effect.source[:2]), 0)
         )
 

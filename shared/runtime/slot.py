@@ -7,7 +7,7 @@ from msgspec.json import encode
 from shared.contracts.envelope import Event, Message, Record, to_message
 from shared.contracts.topics import TOPICS
 from shared.kernel import Publish
-from shared.runtime.ports import Document, Effect
+from shared.runtime.ports import Document, Effect, pack
 from shared.runtime.topology import Aggregate, Routed
 
 
@@ -62,5 +62,5 @@ class Slot:
             watermarks={} | self.changed if before is None else before.watermarks | self.changed,
             sequences=self.sequences,
             index=self.aggregate.index(self.state),
-            outbox=kept + tuple(self.outbox),
+            outbox=pack((*kept, *self.outbox)),
         )

@@ -7,7 +7,15 @@ import pytest
 from shared.contracts.envelope import Message
 from shared.contracts.errors import Unavailable, WriteConflict
 from shared.runtime.commit import SeparateCommit
-from shared.runtime.ports import Batch, Document, Effect, Index, TopicPartition
+from shared.runtime.ports import (
+    Batch,
+    Document,
+    Effect,
+    Index,
+    TopicPartition,
+    pack,
+    unpack,
+)
 from tests.conformance.adapters import COMMITS, Parts, Profile
 from tests.support.memory import MemoryLog, MemoryStateStore
 
@@ -178,10 +186,10 @@ async def test_one_transaction_stores_no_outbox(profile: Profile) -> None:
         watermarks={IN: 0},
         sequences={OUT: 1},
         index=Index(created_ms=1),
-        outbox=(effect,),
+        outbox=pack((effect,)),
     )
     async with profile.open() as parts:
         await commit(parts, Batch((document,), (told(),), {FIRST: 1}))
         stored = (await parts.store.load("calls", ["demo:call-1"]))["demo:call-1"]
         kept = isinstance(parts.commit, SeparateCommit)
-        assert stored.outbox == ((effect,) if kept else ())
+        assert unpack(stored.outbox) == ((effect,) if kept else ())

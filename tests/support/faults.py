@@ -102,3 +102,6 @@ class FaultyLog:
         return FaultyConsumer(
             self._log.consumer(group, topics), self._log, self._fault, self._random
         )
+
+    def partition(self, key: str) -> int:
+        return self._log.partition(key)

@@ -12,7 +12,7 @@ from services.worker.history import GROUP
 from shared.contracts.envelope import Record
 from shared.contracts.errors import Poison
 from shared.runtime.history import Entry, OutcomeRow
-from shared.runtime.ports import Document
+from shared.runtime.ports import Document, unpack
 from shared.runtime.topology import Topology
 
 # Written by gateways, by compare-and-set; no record decides on it.
@@ -51,7 +51,7 @@ def _at_rest(history: History, group: str, document: Document, result: Result) -
         position = history.position_at(group, topic, partition)
         if offset >= position:
             result.wrong(f"{name} has offset {offset} of {topic} in it, {group} is at {position}")
-    for effect in document.outbox:
+    for effect in unpack(document.outbox):
         topic, part, offset = effect.source
         if offset >= history.position_at(group, topic, part):
             result.wrong(f"{name} holds an effect of {topic}/{part}/{offset}, not yet published")

@@ -35,7 +35,7 @@ class SqliteCommit:
         """
         if not isinstance(consumer, SqliteConsumer):
             raise Bug("one transaction needs a consumer of the same file")
-        documents = tuple(replace(document, outbox=()) for document in batch.documents)
+        documents = tuple(replace(document, outbox=b"") for document in batch.documents)
 
         def write(connection: sqlite3.Connection) -> list[Record]:
             save_in(connection, documents)

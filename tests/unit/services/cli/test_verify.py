@@ -19,7 +19,7 @@ from shared.contracts.topics import (
     TELEPHONY_EVENTS,
     USER_EVENTS,
 )
-from shared.runtime.ports import Effect, TopicPartition
+from shared.runtime.ports import Effect, TopicPartition, pack
 from tests.unit.services.cli.mutants import (
     add,
     aged,
@@ -173,7 +173,7 @@ def _position(snapshot: Snapshot, group: str, topic: str, offset: int) -> Snapsh
 
 def _outbox(stored: Any) -> Any:
     effect = Effect((TELEPHONY_EVENTS, 0, 10_000), Message(CALLS_CHANGED, "demo:one", (), b"{}"))
-    return replace(stored, outbox=(effect,))
+    return replace(stored, outbox=pack((effect,)))
 
 
 # check, what was broken, what is said of it, how
