@@ -22,6 +22,9 @@ A row fits when the agent stands where it says, all facts that it `needs` hold a
 A verdict is kept under its idempotency key, refusals too. The same key with the same body is
 answered from there, before anything is decided; with another body it is a conflict, which is
 neither kept nor told.
+
+Decisions on a call are made one after the other, and so are their times: a record of one topic that
+is read behind a younger one of another is decided on at the younger one's time.
 """
 
 from typing import Final
@@ -135,6 +138,8 @@ def decide(
             return Decision(state, (), kept)
     if state is not None and call is not None and call.version < state.call_version:
         raise WriteConflict(f"call {given.call_id} was read at an older version than before")
+    if state is not None and given.now_ms < state.decided_ms:
+        given = replace(given, now_ms=state.decided_ms)
     turn = Turn(state, given, call)
     _catch_up(turn, call, given.now_ms)
     if isinstance(given, CallMoved):

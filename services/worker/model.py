@@ -35,9 +35,11 @@ class DispositionsState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         call_version: of the call that the last write was decided on; 0 without a call.
         verdicts: by idempotency key, in the order they were given.
         release_asked: agent to the segment whose wrap-up the worker has asked to end.
+        decided_ms: of the newest decision.
     """
 
     created_ms: int
+    decided_ms: int = 0
     call_version: int = 0
     agents: tuple[AgentDispositions, ...] = ()
     verdicts: dict[str, KeptVerdict] = {}

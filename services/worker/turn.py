@@ -57,6 +57,7 @@ class Turn:
         """The document as decided."""
         return replace(
             self.before,
+            decided_ms=self.given.now_ms,
             call_version=self.effects.call_version or self.before.call_version,
             agents=tuple(self.agents.values()),
             release_asked=self.release_asked,

@@ -13,7 +13,10 @@ from tests.unit.services.worker.field import (
     a_request,
     ask,
     asked,
+    data,
+    final,
     part,
+    see,
     told,
 )
 
@@ -106,3 +109,15 @@ def test_verdicts_are_kept_for_a_day(late_ms: int, kept: list[str]) -> None:
 
     assert second.state is not None
     assert list(second.state.verdicts) == kept
+
+
+def test_what_is_decided_later_happened_later_whatever_the_topics_say() -> None:
+    """History goes by these times: a verdict must not be found behind what followed from it."""
+    queued, verdict = ask(None, TALKING, a_request(), NOW_MS)
+
+    older = see(queued.state, WRAPPING_UP, NOW_MS - 80)  # the call's own topic was read late
+
+    assert final(older.state).decided_ms == NOW_MS
+    assert data(older.effects[0]).decided_at == verdict.decided_at
+    later = see(older.state, RELEASED, NOW_MS + 5)
+    assert later.state is older.state  # nothing to decide, and nothing written for the time alone
