@@ -76,6 +76,7 @@ class Part:
         self.data = data
         self.log_path = data / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] | None = None  # ours by default
         data.mkdir(parents=True, exist_ok=True)
 
     def command(self) -> list[str]:
@@ -93,6 +94,7 @@ class Part:
                 stdout=log,
                 stderr=log,
                 cwd=self.data,
+                env=self.environment,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call, before any thread
             )
 
