@@ -4,14 +4,15 @@ from collections import Counter, defaultdict
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from services.callstate.model import COLLECTION, CallState
 from services.callstate.topology import CallstateTopology
-from services.cli.verify.fold import Refolded, Routes, refold, sort
+from services.cli.verify.fold import Fold, Item, Step, refold, routes
 from services.cli.verify.result import Result
-from services.cli.verify.snapshot import History, place
-from shared.contracts.calls import AgentChanged, CallChanged, Phase
-from shared.contracts.envelope import Message, Record, from_record
+from services.cli.verify.snapshot import History, message_of, place
+from shared.contracts.calls import AgentChanged, Call, CallChanged, Phase
+from shared.contracts.envelope import Record, from_record
 from shared.contracts.errors import Poison
 from shared.contracts.instants import from_wire
 from shared.contracts.telephony import TIMER_DUE, TimerDue, decode_data
@@ -51,15 +52,15 @@ def calls_refold(history: History) -> Result:
     Events are decided once more from the first on, each at the time the log took it.
     """
     result = Result(of="calls")
-    routes = _routes(history)
-    for record, poison in routes.poison:
+    found = routes(history, TOPOLOGY, TELEPHONY_EVENTS)
+    for record, poison in found.poison:
         if not history.put_aside(record):
             result.wrong(f"{place(record)} is {poison.reason}, and no dead letter")
     told = {key: [t.record for t, _ in changes] for key, changes in history.changes.items()}
     documents = {d.key: d for d in history.snapshot.documents.get(COLLECTION, ())}
     behind = pruned = 0
-    for key in documents.keys() | routes.by_key.keys():
-        records = routes.by_key.get(key, [])
+    for key in documents.keys() | found.by_key.keys():
+        items = found.by_key.get(key, [])
         document = documents.get(key)
         if document is not None and not history.whole(document, TELEPHONY_EVENTS, CALLS_CHANGED):
             pruned += 1
@@ -67,63 +68,76 @@ def calls_refold(history: History) -> Result:
             behind += 1
         else:
             result.counted += 1
-            _compare(key, records, document, told.get(key, []), result)
+            _compare(key, items, document, told.get(key, []), result)
     result.note(pruned, "skipped: some of their events are no longer kept")
     result.note(behind, "skipped: stored, and not yet committed")
     return result
 
 
-def _routes(history: History) -> Routes:
-    """The events that callstate is done with; not those that it has put aside as dead."""
-    below = history.snapshot.below(TOPOLOGY.group, TELEPHONY_EVENTS)
-    return sort(TOPOLOGY, (record for record in below if place(record) not in history.dead))
-
-
 def _compare(
     key: str,
-    records: list[tuple[Record, Routed]],
+    items: list[Item],
     document: Document | None,
     told: list[Record],
     result: Result,
 ) -> None:
-    if not records:
+    if not items:
         result.wrong(f"call {key} is stored, and the log has no event of it")
         return
     try:
-        folded = refold(TOPOLOGY, records, _with_rules_of(document))
+        fold, steps = refold(Fold(TOPOLOGY, COLLECTION), items, with_rules_of(document))
     except Exception as error:  # noqa: BLE001 - whatever the rules raise is the finding
         result.wrong(f"call {key} can't be decided again: {error!r}")
         return
-    if folded.state is None or document is None:
-        if (folded.state is None) != (document is None):
+    if fold.body is None or document is None:
+        if (fold.body is None) != (document is None):
             result.wrong(f"call {key} is {'not ' if document is None else ''}stored, wrongly")
         return
-    if folded.state != document.state:
+    if fold.body != document.state:
         result.wrong(f"call {key} is stored otherwise than its events say")
-    if folded.watermark != document.watermarks.get(TELEPHONY_EVENTS, -1):
-        result.wrong(f"call {key} was last changed by offset {folded.watermark}, not as stored")
-    _compare_told(key, folded, told, result)
+    if fold.watermarks != document.watermarks:
+        last = fold.watermarks.get(TELEPHONY_EVENTS, -1)
+        result.wrong(f"call {key} was last changed by offset {last}, not as stored")
+    beside_the_state(f"call {key}", fold, document, result, applied=fold.applied)
+    _compare_told(key, steps, told, result)
 
 
-def _compare_told(key: str, folded: Refolded, told: list[Record], result: Result) -> None:
-    expected = [message for message in folded.messages if message.topic == CALLS_CHANGED]
+def beside_the_state(
+    name: str, fold: Fold, document: Document, result: Result, *, applied: int
+) -> None:
+    """Judge the numbers that it gave, its writes (of `applied` records at most), and its index."""
+    if fold.sequences != document.sequences:
+        result.wrong(f"{name} has numbered its effects otherwise than the rules do")
+    if not 1 <= document.revision <= applied:
+        result.wrong(f"{name} was written {document.revision} times, {applied} records changed it")
+    tags = set(document.index.tags) ^ set(fold.index.tags)
+    if tags or replace(fold.index, tags=()) != replace(document.index, tags=()):
+        result.wrong(f"{name} can't be found by what it is")
+
+
+def _compare_told(key: str, steps: list[Step], told: list[Record], result: Result) -> None:
+    expected = [m for step in steps for m in step.messages if m.topic == CALLS_CHANGED]
     if len(told) != len(expected):
         result.wrong(f"call {key} changed {len(expected)} times, and {len(told)} were told")
     for message, record in zip(expected, told, strict=False):
-        if message != Message(record.topic, record.key, record.headers, record.value):
+        if message != message_of(record):
             result.wrong(f"{place(record)} tells otherwise than the events of {key} say")
 
 
-def _with_rules_of(document: Document | None) -> Any:
+def calls_by_version(document: Document | None, items: list[Item]) -> dict[int, Call | None]:
+    """A call as it was after each of its changes; None before the first."""
+    _, steps = refold(Fold(TOPOLOGY, COLLECTION), items, with_rules_of(document))
+    return {0: None} | {step.state.call.version: step.state.call for step in steps}
+
+
+def with_rules_of(document: Document | None) -> Any:
     """Gives a call the rules that it began with; they may have changed in the tenants file."""
     if document is None:
         return lambda routed: routed.input
     state = msgspec.json.decode(document.state, type=CallState)
 
     def adapt(routed: Routed) -> Any:
-        return msgspec.structs.replace(
-            routed.input, wrap_up=state.call.wrap_up, silence_s=state.silence_s
-        )
+        return replace(routed.input, wrap_up=state.call.wrap_up, silence_s=state.silence_s)
 
     return adapt
 

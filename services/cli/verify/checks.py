@@ -9,9 +9,12 @@ from typing import Final
 from services.cli.verify import (
     call_checks,
     disposition_checks,
+    document_checks,
     log_checks,
     projection_checks,
+    refold_checks,
     request_checks,
+    writer_checks,
 )
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History
@@ -24,10 +27,15 @@ CHECKS: Final[dict[str, Check]] = {
     "sequences": log_checks.sequences,
     "envelopes": log_checks.envelopes,
     "dead letters": log_checks.dead_letters,
+    "places": writer_checks.places,
+    "writers": writer_checks.writers,
+    "tenants": writer_checks.tenants,
     "calls refold": call_checks.calls_refold,
     "call versions": call_checks.call_versions,
     "phases": call_checks.phases,
     "timers": call_checks.timers,
+    "decisions": writer_checks.decisions,
+    "dispositions refold": refold_checks.dispositions_refold,
     "verdicts": request_checks.verdicts,
     "verdicts told": request_checks.verdicts_told,
     "queued": disposition_checks.queued,
@@ -35,7 +43,8 @@ CHECKS: Final[dict[str, Check]] = {
     "stored dispositions": disposition_checks.stored,
     "missed": disposition_checks.missed,
     "releases": disposition_checks.releases,
-    "quiescence": projection_checks.quiescence,
+    "quiescence": document_checks.quiescence,
+    "outbox": document_checks.outbox,
     "history entries": projection_checks.entries,
     "outcomes": projection_checks.outcomes,
 }

@@ -270,7 +270,7 @@ def releases(history: History) -> Result:
     for (key, agent_id), ids in asked.items():
         result.counted += len(ids)
         wrap_ups = begun.get(key, {}).get(agent_id, 0)
-        partition = history.partitions[key]
+        partition = history.snapshot.home(key)
         pruned = history.since_ms(CALLS_CHANGED, partition=partition) > 0
         if len(ids) > wrap_ups and not pruned:
             result.wrong(f"{agent_id} of {key}: {len(ids)} releases in {wrap_ups} wrap-ups")

@@ -2,82 +2,136 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
 
+from services.cli.verify.snapshot import History, place
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import Poison
-from shared.runtime.ports import TopicPartition
+from shared.runtime.ports import Index
 from shared.runtime.slot import Slot
-from shared.runtime.topology import Routed, Topology
+from shared.runtime.topology import Aggregate, Routed, Topology
 
 Adapt = Callable[[Routed], Any]
 """Gives a record's input what the log does not hold, such as rules fixed when a call began."""
 
-
-class Refolded(Struct):
-    """What the rules make of one document's records.
-
-    Attributes:
-        partition: where its records stand.
-        state: as it should be stored; None if no record changes anything.
-        watermark: offset of the last record that changed something; -1 for none.
-        messages: all that should have been told, in order.
-    """
-
-    partition: int
-    state: bytes | None
-    watermark: int
-    messages: list[Message]
+Item = tuple[Record, Routed]
 
 
 class Routes(Struct):
-    """The records of a topic by the document they decide on, and those that nobody understands."""
+    """The records of a topic that a service is done with.
 
-    by_key: dict[str, list[tuple[Record, Routed]]]
+    Attributes:
+        by_key: by the document that they decide on.
+        poison: those that nobody understands.
+        moved: those that a stranger put into another partition than their key's; they are not
+            decided there, but put where they belong.
+    """
+
+    by_key: dict[str, list[Item]]
     poison: list[tuple[Record, Poison]]
+    moved: list[Record]
 
 
-def sort(topology: Topology, records: Iterable[Record]) -> Routes:
-    """Understand each record as the service does."""
-    by_key: dict[str, list[tuple[Record, Routed]]] = defaultdict(list)
-    poison = []
-    for record in records:
+@lru_cache(maxsize=4)
+def routes(history: History, topology: Topology, topic: str) -> Routes:
+    """Understand each record as the service does; those that it has put aside stay aside."""
+    by_key: dict[str, list[Item]] = defaultdict(list)
+    poison, moved = [], []
+    for record in history.snapshot.below(topology.group, topic):
+        if place(record) in history.dead:
+            continue
         try:
             routed = topology.route(record)
         except Poison as error:
             poison.append((record, error))
-        else:
+            continue
+        if history.snapshot.home(record.key) == record.partition:
             by_key[routed.key].append((record, routed))
-    return Routes(by_key, poison)
+        else:
+            moved.append(record)
+    return Routes(by_key, poison, moved)
 
 
-def refold(topology: Topology, routes: list[tuple[Record, Routed]], adapt: Adapt) -> Refolded:
-    """Decide one document's records from zero. Only for documents decided by their records alone.
+class Step(Struct, frozen=True):
+    """One record that changes a document: the state after it, what follows, the numbers given."""
+
+    record: Record
+    state: Any
+    messages: tuple[Message, ...]
+    sequences: dict[str, int]
+
+
+class Fold(Struct, frozen=True):
+    """One document, decided from zero up to here.
+
+    Attributes:
+        state: as it is by now; None before the first change.
+        sequences: the numbers given to effects.
+        watermarks: by topic the offset of the last record that changed something.
+        applied: how many records have.
+    """
+
+    topology: Topology
+    collection: str
+    state: Any = None
+    sequences: dict[str, int] = {}
+    watermarks: dict[str, int] = {}
+    applied: int = 0
+
+    @property
+    def body(self) -> bytes | None:
+        """The state as it should be stored."""
+        return None if self.state is None else self._aggregate.encode(self.state)
+
+    @property
+    def index(self) -> Index:
+        """What the document should be found by. Only of a state."""
+        return self._aggregate.index(self.state)
+
+    @property
+    def _aggregate(self) -> Aggregate:
+        return self.topology.aggregates[self.collection]
+
+    def attempt(self, record: Record, routed: Routed, given: Any, beside: Any) -> Step | None:
+        """What the record changes; None for nothing.
+
+        Raises:
+            Bug, or whatever the rules raise: they must not, for a record that was decided before.
+        """
+        decision = self._aggregate.decide(self.state, given, beside)
+        if decision.state is self.state and not decision.effects:
+            return None
+        slot = Slot(self._aggregate, None, None)
+        slot.sequences = dict(self.sequences)
+        source = self.topology.source
+        messages = tuple(slot.cause(p, routed, record, source) for p in decision.effects)
+        return Step(record, decision.state, messages, slot.sequences)
+
+    def after(self, step: Step) -> "Fold":
+        """The document after this change."""
+        return Fold(
+            topology=self.topology,
+            collection=self.collection,
+            state=step.state,
+            sequences=step.sequences,
+            watermarks=self.watermarks | {step.record.topic: step.record.offset},
+            applied=self.applied + 1,
+        )
+
+
+def refold(fold: Fold, items: Iterable[Item], adapt: Adapt) -> tuple[Fold, list[Step]]:
+    """Decide a document by its records alone, in their order.
 
     Raises:
         Bug, or whatever the rules raise: they must not, for a record that was decided before.
     """
-    first, routed = routes[0]
-    aggregate = topology.aggregates[routed.collection]
-    slot = Slot(aggregate, None, None)
-    messages = []
-    for record, item in routes:
-        decision = aggregate.decide(slot.state, adapt(item), None)
-        if decision.state is slot.state and not decision.effects:
-            continue
-        slot.state = decision.state
-        slot.changed[record.topic] = record.offset
-        messages += [slot.cause(p, item, record, topology.source) for p in decision.effects]
-    return Refolded(
-        partition=first.partition,
-        state=None if slot.state is None else aggregate.encode(slot.state),
-        watermark=max(slot.changed.values(), default=-1),
-        messages=messages,
-    )
-
-
-def partition_of(record: Record) -> TopicPartition:
-    """Where a record stands."""
-    return TopicPartition(record.topic, record.partition)
+    steps = []
+    for record, routed in items:
+        step = fold.attempt(record, routed, adapt(routed), None)
+        if step is not None:
+            fold = fold.after(step)
+            steps.append(step)
+    return fold, steps

@@ -4,8 +4,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from services.cli.verify.snapshot import Snapshot
-from shared.adapters.embedded.reading import Contents, read_contents
-from shared.runtime.ports import Document, TopicPartition
+from shared.adapters.embedded.reading import read_contents
+from shared.runtime.contents import Contents
+from shared.runtime.ports import Document
 
 
 def read_snapshot(data_dir: Path, now_ms: int) -> Snapshot:
@@ -22,17 +23,16 @@ def snapshot_of(contents: Contents, now_ms: int) -> Snapshot:
     documents: dict[str, list[Document]] = defaultdict(list)
     for document in contents.documents:
         documents[document.collection].append(document)
-    ends = {
-        TopicPartition(record.topic, record.partition): record.offset + 1
-        for records in contents.records.values()
-        for record in records
-    }
     return Snapshot(
         taken_ms=now_ms,
         records={topic: tuple(records) for topic, records in contents.records.items()},
-        ends=ends,
+        ends=contents.ends,
         positions=contents.positions,
         documents={collection: tuple(found) for collection, found in documents.items()},
         entries=tuple(contents.entries),
         outcomes=tuple(contents.outcomes),
+        home=contents.home,
+        starts=contents.starts,
+        gaps=contents.gaps,
+        apart=contents.apart,
     )

@@ -3,46 +3,46 @@
 from collections import defaultdict
 
 from services.cli.verify.disposition_checks import APPLIED, TOPOLOGY
+from services.cli.verify.fold import routes
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, place
 from services.worker.model import DispositionsState, KeptVerdict, Requested
 from shared.contracts import limits
 from shared.contracts.dispositions import DispositionTold, Outcome, Verdict
 from shared.contracts.envelope import Record
-from shared.contracts.errors import Poison
 from shared.contracts.topics import DISPOSITION_EVENTS, DISPOSITION_REQUESTS, USER_EVENTS
 
 
 def verdicts(history: History) -> Result:
     """Every request that the worker is done with has its verdict kept, under its key."""
     result = Result(of="requests")
-    stored = history.dispositions
+    found = routes(history, TOPOLOGY, DISPOSITION_REQUESTS)
+    for record, poison in found.poison:
+        if not history.put_aside(record):
+            result.wrong(f"{place(record)} is {poison.reason}, and no dead letter")
     expired = 0
-    for record in history.snapshot.below(TOPOLOGY.group, DISPOSITION_REQUESTS):
-        try:
-            routed = TOPOLOGY.route(record)
-        except Poison as poison:
-            _must_be_dead(history, record, poison, result)
-            continue
-        if not isinstance(routed.input, Requested):
-            continue
-        result.counted += 1
-        request = routed.input.request
-        state = stored[routed.key][1] if routed.key in stored else None
-        kept = None if state is None else state.verdicts.get(request.idempotency_key)
-        if kept is not None:
-            _judge(record, routed.input, kept, result)
-        elif state is not None and _expired(record, state):
-            expired += 1
-        else:
-            result.wrong(f"{place(record)} ({request.request_id}) has no verdict")
+    for key, items in found.by_key.items():
+        state = history.dispositions[key][1] if key in history.dispositions else None
+        for record, routed in items:
+            result.counted += 1
+            expired += _kept(record, routed.input, state, result)
     result.note(expired, "older than their verdicts are kept")
     return result
 
 
-def _must_be_dead(history: History, record: Record, poison: Poison, result: Result) -> None:
-    if not history.put_aside(record):
-        result.wrong(f"{place(record)} is {poison.reason}, and no dead letter")
+def _kept(
+    record: Record, given: Requested, state: DispositionsState | None, result: Result
+) -> bool:
+    """Judge the verdict on one request; True if it is no longer kept."""
+    request = given.request
+    kept = None if state is None else state.verdicts.get(request.idempotency_key)
+    if kept is not None:
+        _judge(record, given, kept, result)
+    elif state is not None and _expired(record, state):
+        return True
+    else:
+        result.wrong(f"{place(record)} ({request.request_id}) has no verdict")
+    return False
 
 
 def _judge(record: Record, given: Requested, kept: KeptVerdict, result: Result) -> None:
@@ -89,10 +89,8 @@ def verdicts_told(history: History) -> Result:
 
 
 def _since(history: History, key: str) -> int:
-    partition = history.partitions.get(key)
-    if partition is None:
-        return history.snapshot.taken_ms
-    return history.since_ms(DISPOSITION_EVENTS, USER_EVENTS, partition=partition)
+    home = history.snapshot.home(key)
+    return history.since_ms(DISPOSITION_EVENTS, USER_EVENTS, partition=home)
 
 
 def _verdicts_told(history: History) -> dict[tuple[str, str], list[tuple[Told, DispositionTold]]]:

@@ -1,6 +1,7 @@
 """What is checked: the whole log and store at one moment, as plain data, and views of it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Final
 
@@ -11,7 +12,7 @@ from services.worker.model import DispositionsState
 from services.worker.topology import COLLECTION
 from shared.contracts.calls import CallChanged
 from shared.contracts.dispositions import DispositionTold, SwitchCommand
-from shared.contracts.envelope import Event, Record, from_record
+from shared.contracts.envelope import Event, Message, Record, from_record
 from shared.contracts.errors import Poison
 from shared.contracts.topics import (
     CALLS_CHANGED,
@@ -41,9 +42,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     Attributes:
         taken_ms: when it was read.
         records: of every topic, by partition and offset.
-        ends: the offset that the next record of each partition will have.
         positions: per group, as committed.
         documents: of every collection.
+        ends, home, starts, gaps, apart: as of `Contents`.
     """
 
     taken_ms: int
@@ -51,8 +52,12 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     ends: dict[TopicPartition, int]
     positions: dict[str, dict[TopicPartition, int]]
     documents: dict[str, tuple[Document, ...]]
+    home: Callable[[str], int]
     entries: tuple[Entry, ...] = ()
     outcomes: tuple[OutcomeRow, ...] = ()
+    starts: dict[TopicPartition, int] = {}
+    gaps: frozenset[str] = frozenset()
+    apart: bool = False
 
     def position(self, group: str, record: Record) -> int:
         """The committed position of the group on the record's partition."""
@@ -155,16 +160,13 @@ class History:
 
     def whole(self, document: Document, *topics: str) -> bool:
         """Whether everything that these topics ever held of a document is still kept."""
-        partition = self.partitions.get(document.key)
-        if partition is None:
-            return not self.kept
-        since_ms = self.since_ms(*topics, partition=partition)
+        since_ms = self.since_ms(*topics, partition=self.snapshot.home(document.key))
         return since_ms == 0 or document.index.created_ms > since_ms
 
     def ahead(self, group: str, document: Document) -> bool:
         """Whether a document has a record in it that is not below its group's position."""
-        partition = self.partitions.get(document.key)
-        return partition is not None and any(
+        partition = self.snapshot.home(document.key)
+        return any(
             offset >= self.position_at(group, topic, partition)
             for topic, offset in document.watermarks.items()
         )
@@ -172,15 +174,21 @@ class History:
     @cached_property
     def kept(self) -> dict[TopicPartition, Partition]:
         """Where each partition begins of which the oldest records were pruned."""
+        starts = self.snapshot.starts
         firsts: dict[TopicPartition, Partition] = {
-            where: Partition(end, self.snapshot.taken_ms)
+            where: Partition(starts.get(where, end), self.snapshot.taken_ms)
             for where, end in self.snapshot.ends.items()
         }
         for records in self.snapshot.records.values():
             for record in reversed(records):
                 where = TopicPartition(record.topic, record.partition)
-                firsts[where] = Partition(record.offset, record.timestamp_ms)
+                first = starts.get(where, record.offset)
+                firsts[where] = Partition(first, record.timestamp_ms)
         return {where: first for where, first in firsts.items() if first.first}
+
+    def first(self, where: TopicPartition) -> int:
+        """The lowest offset of a partition that is still kept."""
+        return self.kept[where].first if where in self.kept else 0
 
     @cached_property
     def dead(self) -> dict[str, list[Record]]:
@@ -194,17 +202,8 @@ class History:
 
     def put_aside(self, record: Record) -> bool:
         """Whether a record is a dead letter, or was one that is no longer kept."""
-        where = TopicPartition(dead(record.topic), record.partition)
+        where = TopicPartition(dead(record.topic), self.snapshot.home(record.key))
         return place(record) in self.dead or where in self.kept
-
-    @cached_property
-    def partitions(self) -> dict[str, int]:
-        """The partition of every key in the log."""
-        return {
-            record.key: record.partition
-            for records in self.snapshot.records.values()
-            for record in records
-        }
 
     def position_at(self, group: str, topic: str, partition: int) -> int:
         """The committed position of a group on one partition."""
@@ -217,6 +216,27 @@ class History:
             self.kept.get(TopicPartition(topic, partition), Partition()).since_ms
             for topic in topics
         )
+
+    def standing(self, wanted: Collection[Message]) -> Counter[Message]:
+        """How often each of these messages stands in the log, where its key belongs."""
+        topics = {message.topic for message in wanted}
+        keys = {message.key for message in wanted}
+        found: Counter[Message] = Counter()
+        for topic in topics:
+            for record in self.snapshot.records.get(topic, ()):
+                if record.key in keys and self.snapshot.home(record.key) == record.partition:
+                    found[message_of(record)] += 1
+        return found
+
+    def forgotten(self, message: Message, since_ms: int) -> bool:
+        """Whether a message may have been pruned that was appended at this time or later."""
+        kept = self.kept.get(TopicPartition(message.topic, self.snapshot.home(message.key)))
+        return kept is not None and kept.since_ms >= since_ms
+
+
+def message_of(record: Record) -> Message:
+    """The record as it was appended."""
+    return Message(record.topic, record.key, record.headers, record.value)
 
 
 def place(record: Record) -> str:

@@ -13,11 +13,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
 
 from shared.adapters.embedded.engine import BUSY_TIMEOUT_MS, FILE
+from shared.adapters.embedded.records import partition_of
 from shared.adapters.embedded.schema import VERSION, SchemaRefused
 from shared.contracts.envelope import Headers, Record
+from shared.runtime.contents import Contents
 from shared.runtime.history import Entry, OutcomeRow
 from shared.runtime.ports import Document, TopicPartition
 
@@ -44,21 +45,6 @@ _OUTCOMES: Final = """
 """
 
 
-class Contents(Struct, frozen=True):
-    """The whole file.
-
-    Attributes:
-        records: by topic, each by partition and offset.
-        positions: by group; nothing where nothing was committed.
-    """
-
-    records: dict[str, list[Record]]
-    positions: dict[str, dict[TopicPartition, int]]
-    documents: list[Document]
-    entries: list[Entry]
-    outcomes: list[OutcomeRow]
-
-
 def read_contents(data_dir: Path) -> Contents:
     """Everything in the file, in one read transaction.
 
@@ -68,12 +54,15 @@ def read_contents(data_dir: Path) -> Contents:
         sqlite3.Error: the file can't be read.
     """
     with _reading(data_dir) as connection:
+        records = _records(connection.execute(_LOG))
         return Contents(
-            records=_records(connection.execute(_LOG)),
+            records=records,
+            ends=_ends(records),
             positions=_positions(connection),
             documents=[_document(body) for (body,) in connection.execute(_DOCUMENTS)],
             entries=msgspec.convert(_rows(connection, _ENTRIES), list[Entry]),
             outcomes=msgspec.convert(_rows(connection, _OUTCOMES), list[OutcomeRow]),
+            home=partition_of,
         )
 
 
@@ -120,6 +109,15 @@ def _records(rows: sqlite3.Cursor) -> dict[str, list[Record]]:
     for topic, part, off, time_ms, key, headers, value in rows:
         found[topic].append(Record(topic, part, off, time_ms, key, _headers(headers), value))
     return found
+
+
+def _ends(records: dict[str, list[Record]]) -> dict[TopicPartition, int]:
+    """The newest record of a partition is never pruned, so it tells where the partition ends."""
+    return {
+        TopicPartition(record.topic, record.partition): record.offset + 1
+        for found in records.values()
+        for record in found
+    }
 
 
 def _positions(connection: sqlite3.Connection) -> dict[str, dict[TopicPartition, int]]:

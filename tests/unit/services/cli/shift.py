@@ -4,27 +4,37 @@ Queued and replaced, transferred, corrected, late, missed, timed out, refused, r
 repeated and out of order, and one record that nobody understands: something for every check.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from services.callstate.timers import TimerSweep
 from services.callstate.topology import CallstateTopology
+from services.cli.verify.snapshot import Snapshot
 from services.worker.entries import READERS
 from services.worker.history import GROUP, HistoryProjection
 from services.worker.topology import WorkerTopology
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.calls import WrapUpMode, WrapUpRules
 from shared.contracts.dispositions import REQUESTED, DispositionRequest, Policy
-from shared.contracts.envelope import Event, Message, to_message
+from shared.contracts.envelope import Event, Message, Record, to_message
 from shared.contracts.tenants import Tenant
 from shared.contracts.topics import DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.runtime.history import HistoryStore
-from shared.runtime.ports import Commit, Consumer, EventLog, StateStore
+from shared.runtime.ports import (
+    Commit,
+    Consumer,
+    Document,
+    EventLog,
+    StateStore,
+    TopicPartition,
+)
 from shared.runtime.processor import Processor
 from shared.runtime.topology import Topology
 from tests.support.clock import FakeClock
-from tests.support.memory import MemoryReplies
+from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryReplies, MemoryStateStore
 
 TENANTS = (
     Tenant(id="demo", wrap_up=WrapUpRules(seconds=30)),
@@ -37,7 +47,65 @@ TENANTS = (
 REPLACED = Policy(tell_in_wrap_up=True)
 
 
-class Shift:
+class Teller:
+    """Tells events and asks for dispositions: what comes from outside."""
+
+    def __init__(self, clock: FakeClock, log: EventLog) -> None:
+        self.clock = clock
+        self.log = log
+        self._count = 0
+
+    async def tell(self, call: str, kind: str, *, event_id: str = "", **data: Any) -> None:
+        """One event of `tenant:call`, now."""
+        await self.log.append([self.event(call, kind, event_id=event_id, **data)])
+
+    def event(self, call: str, kind: str, *, event_id: str = "", **data: Any) -> Message:
+        """The same, not appended yet."""
+        self._count += 1
+        tenant, call_id = call.split(":")
+        event = Event(
+            id=event_id or f"event-{self._count}",
+            source="/switch",
+            type=kind,
+            subject=call_id,
+            time_ms=self.clock.now_ms(),
+            tenant=tenant,
+            data=msgspec.json.encode(data),
+        )
+        self.clock.advance(7)
+        return to_message(event, TELEPHONY_EVENTS, call)
+
+    async def ask(self, call: str, agent_id: str, code: str, **more: Any) -> None:
+        """One request for a disposition."""
+        self._count += 1
+        tenant, call_id = call.split(":")
+        request_id = more.pop("request_id", f"request-{self._count}")
+        reply_to = more.pop("reply_to", None)
+        given: dict[str, Any] = {
+            "idempotency_key": request_id,
+            "body_hash": code,
+            "key": "DispositionCode",
+            "dialect": "native",
+            "policy": Policy(),
+        }
+        request = DispositionRequest(
+            request_id=request_id, call_id=call_id, agent_id=agent_id, code=code, **given | more
+        )
+        event = Event(
+            id=f"asked-{self._count}",
+            source="/gateway",
+            type=REQUESTED,
+            subject=call_id,
+            time_ms=self.clock.now_ms(),
+            tenant=tenant,
+            data=msgspec.json.encode(request),
+            reply_to=reply_to,
+        )
+        self.clock.advance(3)
+        await self.log.append([to_message(event, DISPOSITION_REQUESTS, call)])
+
+
+class Shift(Teller):
     """Tells, asks, and lets the services catch up."""
 
     def __init__(
@@ -48,9 +116,7 @@ class Shift:
         history: HistoryStore,
         commit: Commit,
     ) -> None:
-        self.clock = clock
-        self.log = log
-        self._count = 0
+        super().__init__(clock, log)
         self._processors: list[tuple[Topology, Processor, Consumer]] = []
         topologies: tuple[Topology, ...] = (
             CallstateTopology(FileTenantDirectory(TENANTS)),
@@ -72,64 +138,16 @@ class Shift:
         self._reader = log.consumer(GROUP, tuple(READERS))
         self._sweep = TimerSweep(store, log, clock)
 
-    async def tell(self, call: str, kind: str, *, event_id: str = "", **data: Any) -> None:
-        """One event of `tenant:call`, now."""
-        self._count += 1
-        tenant, call_id = call.split(":")
-        event = Event(
-            id=event_id or f"event-{self._count}",
-            source="/switch",
-            type=kind,
-            subject=call_id,
-            time_ms=self.clock.now_ms(),
-            tenant=tenant,
-            data=msgspec.json.encode(data),
-        )
-        self.clock.advance(7)
-        await self.log.append([to_message(event, TELEPHONY_EVENTS, call)])
-
-    async def ask(self, call: str, agent_id: str, code: str, **more: Any) -> None:
-        """One request for a disposition."""
-        self._count += 1
-        tenant, call_id = call.split(":")
-        request_id = more.pop("request_id", f"request-{self._count}")
-        given: dict[str, Any] = {
-            "idempotency_key": request_id,
-            "body_hash": code,
-            "key": "DispositionCode",
-            "dialect": "native",
-            "policy": Policy(),
-        }
-        request = DispositionRequest(
-            request_id=request_id, call_id=call_id, agent_id=agent_id, code=code, **given | more
-        )
-        event = Event(
-            id=f"asked-{self._count}",
-            source="/gateway",
-            type=REQUESTED,
-            subject=call_id,
-            time_ms=self.clock.now_ms(),
-            tenant=tenant,
-            data=msgspec.json.encode(request),
-        )
-        self.clock.advance(3)
-        await self.log.append([to_message(event, DISPOSITION_REQUESTS, call)])
-
     async def settle(self, *, after_s: float = 0) -> None:
         """Let time pass, timers fire, and everybody work off what there is."""
         self.clock.advance(int(after_s * 1000))
         for _ in range(3):  # a timer's event, what it changes, what follows from that
             await self._sweep.sweep()
             for topology, processor, consumer in self._processors:
-                while await self._behind(topology.group, topology.topics):
+                while await behind(self.log, topology.group, topology.topics):
                     await processor.turn(consumer)
-        while await self._behind(GROUP, tuple(READERS)):
+        while await behind(self.log, GROUP, tuple(READERS)):
             await self._projection.turn(self._reader)
-
-    async def _behind(self, group: str, topics: tuple[str, ...]) -> bool:
-        positions = await self.log.positions(group, topics)
-        ends = await self.log.ends(topics)
-        return any(positions.get(place, 0) < end for place, end in ends.items())
 
     async def play(self) -> None:
         """The shift."""
@@ -218,3 +236,34 @@ class Shift:
         await self.settle(after_s=6)
         await self.ask(call, "agent-5", "Sale")
         await self.settle()
+
+
+async def behind(log: EventLog, group: str, topics: Sequence[str]) -> bool:
+    """Whether there is something that the group has not read."""
+    positions = await log.positions(group, topics)
+    ends = await log.ends(topics)
+    return any(positions.get(place, 0) < end for place, end in ends.items())
+
+
+def taken(log: MemoryLog, store: MemoryStateStore, history: MemoryHistoryStore) -> Snapshot:
+    """All that stands in memory, as the checks are given it."""
+    records: dict[str, tuple[Record, ...]] = {}
+    for place in sorted(log.records):
+        records[place.topic] = (*records.get(place.topic, ()), *log.records[place])
+    positions: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+    for (group, place), position in log.committed.items():
+        positions[group][place] = position
+    documents: dict[str, tuple[Document, ...]] = {}
+    for (collection, _), document in store.documents.items():
+        documents[collection] = (*documents.get(collection, ()), document)
+    return Snapshot(
+        taken_ms=log.clock.now_ms(),
+        records=records,
+        ends={place: len(found) for place, found in log.records.items()},
+        positions=positions,
+        documents=documents,
+        entries=tuple(history.rows.values()),
+        outcomes=tuple(history.newest.values()),
+        home=log.partition,
+        apart=True,
+    )

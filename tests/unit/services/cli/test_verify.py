@@ -122,6 +122,44 @@ def test_documents_ahead_of_the_position_are_left_to_the_next_check(good: Snapsh
     assert results["calls refold"].notes == ["1 skipped: stored, and not yet committed"]
 
 
+def test_what_was_put_elsewhere_and_moved_is_no_violation(good: Snapshot) -> None:
+    """A copy of an event of a call that is over changes nothing but the call's history."""
+    moved = run(_strayed(good, of("call.agent_joined", "demo:back"), moved=True))["places"]
+    assert (moved.violations, moved.notes) == ([], ["1 put elsewhere by a stranger, and moved"])
+
+
+def test_gaps_are_no_violation_where_strangers_may_write_in_transactions(good: Snapshot) -> None:
+    where = TopicPartition(TELEPHONY_EVENTS, 0)
+    marked = replace(
+        good,
+        records=good.records
+        | {TELEPHONY_EVENTS: tuple(r for r in good.records[TELEPHONY_EVENTS] if r.offset != 3)},
+        ends=good.ends | {where: good.ends[where] + 1},
+        gaps=frozenset({TELEPHONY_EVENTS}),
+        starts=dict.fromkeys(good.ends, 0),
+    )
+    result = run(marked)["offsets"]
+    assert result.violations == []
+    assert result.notes[0].endswith("gaps where strangers may have written in transactions")
+    assert run(replace(marked, gaps=frozenset()))["offsets"].violations
+
+
+def test_a_document_may_be_ahead_of_a_position_only_where_its_record_comes_again(
+    good: Snapshot,
+) -> None:
+    ahead = document(
+        good, "calls", "demo:one", lambda d: replace(d, watermarks={TELEPHONY_EVENTS: 10_000})
+    )
+    assert broken(replace(ahead, apart=True)) == {"quiescence"}
+    behind = _position(good, "callstate", TELEPHONY_EVENTS, 1)
+    assert "quiescence" in broken(behind)
+    apart = run(replace(behind, apart=True))["quiescence"]
+    assert apart.violations == []
+    assert apart.notes[0].endswith(
+        "ahead of the committed positions, until their records are read again"
+    )
+
+
 def test_what_nobody_has_read_yet_is_not_asked_for(good: Snapshot) -> None:
     event = with_header(
         the(good, TELEPHONY_EVENTS, of("call.released", "demo:one")), "ce_id", "new"
@@ -129,7 +167,7 @@ def test_what_nobody_has_read_yet_is_not_asked_for(good: Snapshot) -> None:
     request = the(good, DISPOSITION_REQUESTS, of(""))
     unread = add(add(good, event), with_data(request, idempotency_key="unread"))
     assert broken(replace(unread, positions=good.positions)) == set()
-    assert broken(unread) == {"calls refold", "verdicts"}
+    assert broken(unread) == {"calls refold", "dispositions refold", "verdicts"}
 
 
 APPLIED = of("disposition.saved", request_id="applied")
@@ -174,6 +212,41 @@ def _position(snapshot: Snapshot, group: str, topic: str, offset: int) -> Snapsh
 def _outbox(stored: Any) -> Any:
     effect = Effect((TELEPHONY_EVENTS, 0, 10_000), Message(CALLS_CHANGED, "demo:one", (), b"{}"))
     return replace(stored, outbox=pack((effect,)))
+
+
+def _caused(stored: Any, *, key: str = "demo:one", value: bytes) -> Any:
+    """With an effect that is long behind, and is not what stands in the log."""
+    headers = (("ce_id", b"calls.changed:demo:one:1"), ("ce_time", b"2026-11-21T14:00:00.000Z"))
+    effect = Effect((TELEPHONY_EVENTS, 0, 0), Message(CALLS_CHANGED, key, headers, value))
+    return replace(stored, outbox=pack((effect,)))
+
+
+def _marked(snapshot: Snapshot, topic: str) -> Snapshot:
+    """A watermark that is lower than it was."""
+    return document(
+        snapshot,
+        "dispositions",
+        "demo:one",
+        lambda d: replace(d, watermarks=d.watermarks | {topic: d.watermarks[topic] - 1}),
+    )
+
+
+def _elsewhere(snapshot: Snapshot, key: str) -> Callable[[str], int]:
+    """Another partition for this key than the one that it stands in."""
+    home = snapshot.home(key)
+    return lambda asked: home + 1 if asked == key else snapshot.home(asked)
+
+
+def _strayed(snapshot: Snapshot, chosen: Callable[[Any], bool], *, moved: bool = False) -> Snapshot:
+    """What a stranger put into a partition that is not its key's, and read there by callstate."""
+    record = the(snapshot, TELEPHONY_EVENTS, chosen)
+    others = {r.partition for r in snapshot.records[TELEPHONY_EVENTS]} - {record.partition}
+    stray = with_header(replace(record, partition=min(others)), "ce_id", "stray")
+    strayed = add(snapshot, stray)
+    return add(strayed, replace(stray, partition=record.partition)) if moved else strayed
+
+
+SOMEBODY = "/aftercall/gateway"
 
 
 # check, what was broken, what is said of it, how
@@ -369,6 +442,36 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
         lambda s: told_again(s, CALLS_CHANGED, of("", "demo:one")),
     ),
     (
+        "calls refold",
+        "effects numbered otherwise",
+        "call demo:one has numbered its effects otherwise",
+        lambda s: document(
+            s, "calls", "demo:one", lambda d: replace(d, sequences={CALLS_CHANGED: 9})
+        ),
+    ),
+    (
+        "calls refold",
+        "written too often",
+        "call demo:one was written 99 times, 4 records changed it",
+        lambda s: document(s, "calls", "demo:one", lambda d: replace(d, revision=99)),
+    ),
+    (
+        "calls refold",
+        "a deadline that the index does not know",
+        "call demo:live can't be found by what it is",
+        lambda s: document(
+            s, "calls", "demo:live", lambda d: replace(d, index=replace(d.index, due_ms=None))
+        ),
+    ),
+    (
+        "calls refold",
+        "an agent that the index does not know",
+        "call demo:live can't be found by what it is",
+        lambda s: document(
+            s, "calls", "demo:live", lambda d: replace(d, index=replace(d.index, tags=()))
+        ),
+    ),
+    (
         "call versions",
         "the store is ahead of what was told",
         "demo:one has version 99, 4 told",
@@ -417,6 +520,173 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
             _changed("demo:three", "wrap_up_over"),
             lambda r: with_data(r, change={"at": "2026-11-21T14:00:00.000Z"}),
         ),
+    ),
+    (
+        "places",
+        "told in another partition",
+        "belongs in partition",
+        lambda s: replace(s, home=_elsewhere(s, "demo:one")),
+    ),
+    (
+        "places",
+        "put elsewhere and never moved",
+        "and was not moved there",
+        lambda s: _strayed(s, of("call.agent_joined", "demo:back")),
+    ),
+    (
+        "writers",
+        "told by somebody else",
+        "is told by /aftercall/gateway, not by /aftercall/worker",
+        lambda s: change(
+            s, DISPOSITION_EVENTS, APPLIED, lambda r: with_header(r, "ce_source", SOMEBODY)
+        ),
+    ),
+    (
+        "writers",
+        "a name of its own",
+        "is not named by its topic, key and sequence",
+        lambda s: change(s, CALLS_CHANGED, of(""), lambda r: with_header(r, "ce_id", "mine")),
+    ),
+    (
+        "tenants",
+        "another tenant's call",
+        "calls demo:one holds call north:one",
+        lambda s: state(s, "calls", "demo:one", lambda v: v["call"].update(tenant="north")),
+    ),
+    (
+        "tenants",
+        "another tenant's effect",
+        "calls demo:one holds an effect on north:one",
+        lambda s: document(
+            s, "calls", "demo:one", lambda d: _caused(d, key="north:one", value=b"{}")
+        ),
+    ),
+    (
+        "tenants",
+        "a verdict on another call",
+        "dispositions demo:one hold a verdict on two",
+        lambda s: state(
+            s,
+            "dispositions",
+            "demo:one",
+            lambda v: v["verdicts"]["late"]["verdict"].update(call_id="two"),
+        ),
+    ),
+    (
+        "decisions",
+        "on an older call",
+        "was decided on version 1 of demo:one, after one on",
+        lambda s: change(
+            s,
+            DISPOSITION_EVENTS,
+            of("disposition.corrected", request_id="corrects"),
+            lambda r: with_data(r, call_version=1),
+        ),
+    ),
+    (
+        "decisions",
+        "on a call that never was",
+        "was decided on version 99, the newest is",
+        lambda s: change(s, DISPOSITION_EVENTS, APPLIED, lambda r: with_data(r, call_version=99)),
+    ),
+    (
+        "dispositions refold",
+        "told otherwise",
+        "follows from no record, by the rules",
+        lambda s: change(s, DISPOSITION_EVENTS, APPLIED, lambda r: with_data(r, code="Sale")),
+    ),
+    (
+        "dispositions refold",
+        "a command that nobody asked for",
+        "follows from no record, by the rules",
+        lambda s: told_again(s, SWITCH_COMMANDS, of("agent.pause")),
+    ),
+    (
+        "dispositions refold",
+        "a command lost",
+        "follows from no record, by the rules",
+        lambda s: lose(s, SWITCH_COMMANDS, of("agent.release")),
+    ),
+    (
+        "dispositions refold",
+        "a release lost",
+        "follows from no record, by the rules",
+        lambda s: change(
+            s,
+            TELEPHONY_EVENTS,
+            lambda r: header(r, "ce_source") == "/aftercall/worker",
+            lambda r: with_header(r, "ce_source", "/switch"),
+        ),
+    ),
+    (
+        "dispositions refold",
+        "the last event lost",
+        "disposition.missed is owed on disposition.events, and was never told",
+        lambda s: lose(s, DISPOSITION_EVENTS, of("disposition.missed")),
+    ),
+    (
+        "dispositions refold",
+        "a refusal lost",
+        "(unknown) was never decided",
+        lambda s: lose(s, DISPOSITION_EVENTS, of("", request_id="unknown")),
+    ),
+    (
+        "dispositions refold",
+        "nothing stored",
+        "dispositions of demo:three are not stored, wrongly",
+        lambda s: document(s, "dispositions", "demo:three", lambda _: None),
+    ),
+    (
+        "dispositions refold",
+        "stored from nothing",
+        "dispositions of demo:never are stored, wrongly",
+        lambda s: document(s, "dispositions", "demo:three", lambda d: replace(d, key="demo:never")),
+    ),
+    (
+        "dispositions refold",
+        "a verdict that the rules do not give",
+        "dispositions of demo:one are stored otherwise",
+        lambda s: state(
+            s,
+            "dispositions",
+            "demo:one",
+            lambda v: v["verdicts"]["absent"]["verdict"].update(problem="unknown_call"),
+        ),
+    ),
+    (
+        "dispositions refold",
+        "a comment that nobody gave",
+        "dispositions of demo:one are stored otherwise",
+        lambda s: state(
+            s,
+            "dispositions",
+            "demo:one",
+            lambda v: v["agents"][0]["disposition"].update(comment="?"),
+        ),
+    ),
+    (
+        "dispositions refold",
+        "decided on another call",
+        "dispositions of demo:one are stored otherwise",
+        lambda s: state(s, "dispositions", "demo:one", lambda v: v.update(call_version=1)),
+    ),
+    (
+        "dispositions refold",
+        "another watermark of requests",
+        "dispositions of demo:one were last changed by",
+        lambda s: _marked(s, DISPOSITION_REQUESTS),
+    ),
+    (
+        "dispositions refold",
+        "another watermark of changes",
+        "dispositions of demo:one were last changed by",
+        lambda s: _marked(s, CALLS_CHANGED),
+    ),
+    (
+        "dispositions refold",
+        "effects numbered otherwise",
+        "dispositions of demo:one has numbered its effects otherwise",
+        lambda s: document(s, "dispositions", "demo:one", lambda d: replace(d, sequences={})),
     ),
     (
         "verdicts",
@@ -616,6 +886,12 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
         "an effect waits",
         "not yet published",
         lambda s: document(s, "calls", "demo:one", _outbox),
+    ),
+    (
+        "outbox",
+        "caused and never told",
+        "calls demo:one caused calls.changed:demo:one:1 by telephony.events/0/0, and the log",
+        lambda s: document(s, "calls", "demo:one", lambda d: _caused(d, value=b"{}")),
     ),
     (
         "quiescence",

@@ -1,0 +1,282 @@
+"""A night on which everything dies: seeded calls, and services that crash, freeze and come back.
+
+The services are the real ones, over a log and a store in memory that share no transaction. A life
+of a service begins as a new member of its group and ends at a random point of a batch: it crashes
+there, or it freezes and thaws later as a zombie, when another has taken its place. In the end all
+is worked off. `System` says what the services are made of; a broken one is a mutant.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from services.callstate.timers import TimerSweep
+from services.callstate.topology import CallstateTopology
+from services.cli.verify.snapshot import Snapshot
+from services.worker.entries import READERS
+from services.worker.history import GROUP, HistoryProjection
+from services.worker.topology import WorkerTopology
+from shared.adapters.tenants_file import FileTenantDirectory
+from shared.contracts.dispositions import Policy
+from shared.contracts.envelope import Message, Record, ReplyTo
+from shared.contracts.errors import Retryable
+from shared.contracts.topics import TELEPHONY_EVENTS
+from shared.runtime.commit import SeparateCommit
+from shared.runtime.ports import Batch, Consumer, StateStore, TopicPartition
+from shared.runtime.processor import Processor
+from shared.runtime.topology import Topology
+from tests.support.clock import FakeClock
+from tests.support.faults import POINTS, Crash, Fault, FaultyLog, FaultyStore
+from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryReplies, MemoryStateStore
+from tests.unit.services.cli.shift import REPLACED, TENANTS, Teller, behind, taken
+
+CALLS: Final = 10
+TURNS_MAX: Final = 400  # to work off all that is left
+FREEZES: Final = ("before_save", "before_publish")
+GONE: Final = ReplyTo("gone", "1")  # no answer ever arrives there
+
+
+async def nothing_more(_: "Night") -> None:
+    """Nobody else is there."""
+
+
+def as_it_is(consumer: Consumer, _: "Night", __: Fault) -> Consumer:
+    """The consumer, sound."""
+    return consumer
+
+
+@dataclass(frozen=True)
+class System:
+    """What the services are made of.
+
+    Attributes:
+        consumer: wraps the log's; given what it may crash by.
+        besides: what happens now and then that should not.
+    """
+
+    processor: type[Processor] = Processor
+    projection: type[HistoryProjection] = HistoryProjection
+    store: Callable[[], MemoryStateStore] = MemoryStateStore
+    consumer: Callable[[Consumer, "Night", Fault], Consumer] = as_it_is
+    besides: Callable[["Night"], Awaitable[None]] = nothing_more
+
+
+class _Freezing:
+    """`SeparateCommit`, standing still at a point."""
+
+    def __init__(self, store: StateStore, point: str, frozen: asyncio.Event) -> None:
+        self._store = store
+        self._point = point
+        self._frozen = frozen
+        self.thawed = asyncio.Event()
+
+    async def __call__(
+        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+    ) -> None:
+        if self._point == "before_save":
+            await self._stand_still()
+        if batch.documents:
+            await self._store.save(batch.documents)
+        await answer()
+        if self._point == "before_publish":
+            await self._stand_still()
+        await consumer.publish_and_advance(batch.messages, batch.positions)
+
+    async def _stand_still(self) -> None:
+        self._frozen.set()
+        await self.thawed.wait()
+
+
+class Night:
+    """One seed of it."""
+
+    def __init__(self, seed: int, system: System) -> None:
+        self.random = Random(seed)
+        self.system = system
+        self.clock = FakeClock()
+        self.log = MemoryLog(self.clock, partitions=2)
+        self.store = system.store()
+        self.history = MemoryHistoryStore()
+        self._teller = Teller(self.clock, self.log)
+        self._sweep = TimerSweep(self.store, self.log, self.clock)
+        self._topologies: tuple[Topology, ...] = (
+            CallstateTopology(FileTenantDirectory(TENANTS)),
+            WorkerTopology(),
+        )
+        self._zombies: list[tuple[asyncio.Task[None], asyncio.Event]] = []
+
+    async def play(self) -> Snapshot:
+        """The night, and what stands in the morning."""
+        steps = self._plan()
+        while steps:
+            for step in steps[: self.random.randint(1, 12)]:
+                await step()
+                steps.pop(0)
+            await self._live(rounds=self.random.randint(1, 4))
+        for _ in range(3):  # until the last deadline has passed
+            await self._live(rounds=3)
+            self.clock.advance(31_000)
+            await self._sweep.sweep()
+        await self._thaw()
+        await self._work_off()
+        return taken(self.log, self.store, self.history)
+
+    def _plan(self) -> list[Callable[[], Awaitable[None]]]:
+        """What happens on every call, in order, and all calls at once."""
+        scripts = [self._script(number) for number in range(CALLS)]
+        steps = []
+        while scripts:
+            script = self.random.choice(scripts)
+            steps.append(script.pop(0))
+            scripts = [left for left in scripts if left]
+        return steps
+
+    def _script(self, number: int) -> list[Callable[[], Awaitable[None]]]:
+        random = self.random
+        tenant = random.choice(TENANTS).id
+        call, agent, other = f"{tenant}:c{number}", f"agent-{number}", f"other-{number}"
+        asked = f"{call}-asked"
+        steps: list[tuple[str, dict[str, Any]]] = [
+            ("call.started", {"direction": "inbound", "agent_id": agent}),
+            ("call.answered", {"agent_id": agent}),
+            *(("call.held", {}) for _ in range(random.randint(0, 3))),
+        ]
+        if random.random() < 0.6:
+            steps.append(("ask", {"agent_id": agent, "request_id": asked}))
+        if random.random() < 0.4:
+            steps += [
+                ("call.agent_joined", {"agent_id": other}),
+                ("call.agent_left", {"agent_id": agent, "reason": "transfer"}),
+                ("ask", {"agent_id": other, "release_after": random.random() < 0.5}),
+            ]
+        if random.random() < 0.3:
+            steps.append(("bad", {}))
+        if random.random() < 0.3:
+            steps.append(("stray", {}))
+        steps.append(("call.disconnected", {"by": "caller"}))
+        if random.random() < 0.6:
+            policy = REPLACED if random.random() < 0.5 else Policy()
+            more = {"policy": policy, "pause_after": True, "release_after": random.random() < 0.5}
+            steps.append(("ask", {"agent_id": agent, **more}))
+        if random.random() < 0.5:
+            steps.append(("ask", {"agent_id": agent, "request_id": asked}))  # again
+        if random.random() < 0.4:
+            steps.append(("call.released", {}))
+        if random.random() < 0.5:
+            steps.append(("ask", {"agent_id": agent}))
+        return [self._step(call, kind, data) for kind, data in steps]
+
+    def _step(self, call: str, kind: str, data: dict[str, Any]) -> Callable[[], Awaitable[None]]:
+        async def take() -> None:
+            if kind == "ask":
+                await self._teller.ask(call, code="Sale", reply_to=GONE, **data)
+            elif kind == "bad":
+                await self.log.append([Message(TELEPHONY_EVENTS, call, (), b"what?")])
+            elif kind == "stray":
+                self._put_elsewhere(self._teller.event(call, "call.held"))
+            else:
+                await self._teller.tell(call, kind, **data)
+
+        return take
+
+    def _put_elsewhere(self, message: Message) -> None:
+        """As a writer with another partitioner does."""
+        where = 1 - self.log.partition(message.key)
+        records = self.log.records[TopicPartition(message.topic, where)]
+        records.append(
+            Record(
+                message.topic,
+                where,
+                len(records),
+                self.clock.now_ms(),
+                message.key,
+                message.headers,
+                message.value,
+            )
+        )
+
+    async def _live(self, rounds: int) -> None:
+        """Some lives of some services, each to its end."""
+        for _ in range(rounds):
+            await self._sweep.sweep()
+            await self.system.besides(self)
+            topology = self.random.choice(self._topologies)
+            if self.random.random() < 0.15:
+                await self._project(self.random.choice((None, "before_publish", "advanced")))
+            elif self.random.random() < 0.25:
+                await self._freeze(topology, self.random.choice(FREEZES))
+            else:
+                await self._die(topology, self.random.choice(POINTS))
+            if self.random.random() < 0.15:
+                await self._thaw()
+
+    async def _die(self, topology: Topology, point: str) -> None:
+        fault = Fault(point)
+        processor, consumer = self._born(topology, fault, SeparateCommit(self._faulty(fault)))
+        with suppress(Crash, Retryable):
+            for _ in range(self.random.randint(1, 4)):
+                await processor.turn(consumer)
+
+    async def _freeze(self, topology: Topology, point: str) -> None:
+        frozen = asyncio.Event()
+        commit = _Freezing(self.store, point, frozen)
+        processor, consumer = self._born(topology, Fault(), commit)
+        turn = asyncio.create_task(processor.turn(consumer))
+        standing = asyncio.create_task(frozen.wait())
+        await asyncio.wait({turn, standing}, return_when=asyncio.FIRST_COMPLETED)
+        standing.cancel()
+        self._zombies.append((turn, commit.thawed))
+
+    async def _thaw(self) -> None:
+        """They go on as if nothing had happened, until somebody tells them."""
+        for turn, thawed in self._zombies:
+            thawed.set()
+            await asyncio.wait({turn})
+            if not isinstance(turn.exception(), Retryable | None):
+                turn.result()
+        self._zombies = []
+
+    async def _project(self, point: str | None) -> None:
+        fault = Fault(point)
+        projection = self.system.projection(self.log, self.history, wait_s=0)
+        consumer = self._consumer(GROUP, tuple(READERS), fault)
+        with suppress(Crash, Retryable):
+            await projection.turn(consumer)
+
+    async def _work_off(self) -> None:
+        """Sound lives, until nothing is left to do."""
+        for _ in range(TURNS_MAX):
+            idle = not await self._sweep.sweep()
+            for topology in self._topologies:
+                if await behind(self.log, topology.group, topology.topics):
+                    idle = False
+                    commit = SeparateCommit(self.store)
+                    processor, consumer = self._born(topology, Fault(), commit)
+                    with suppress(Retryable):
+                        await processor.turn(consumer)
+            if idle:
+                break
+        while await behind(self.log, GROUP, tuple(READERS)):
+            await self._project(None)
+
+    def _born(self, topology: Topology, fault: Fault, commit: Any) -> tuple[Processor, Consumer]:
+        processor = self.system.processor(
+            topology,
+            event_log=self.log,
+            store=self.store,
+            commit=commit,
+            replies=MemoryReplies(),
+            records_max=self.random.randint(1, 12),
+            wait_s=0,
+        )
+        return processor, self._consumer(topology.group, topology.topics, fault)
+
+    def _consumer(self, group: str, topics: Sequence[str], fault: Fault) -> Consumer:
+        log = FaultyLog(self.log, fault, self.random)
+        return self.system.consumer(log.consumer(group, topics), self, fault)
+
+    def _faulty(self, fault: Fault) -> Any:
+        return FaultyStore(self.store, fault)
