@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, 
 from shared.contracts.errors import AftercallError, Bug, Unavailable, WriteConflict
 
 DUPLICATE_KEY: Final = 11000
-TEXT_CHARS_MAX: Final = 300  # of a driver's message, which may list every server it knows
+TEXT_CHARS_MAX: Final = 300
 
 # The server did not like what it was sent: sending it again changes nothing.
 _OURS: Final = {
@@ -42,8 +42,9 @@ def told(doing: str) -> Iterator[None]:
     except OperationFailure as error:
         raise _refusal(doing, error.code, error.details) from None  # as above
     except (ConnectionFailure, TimeoutError, OSError) as error:
-        text = f"{type(error).__name__}: {error}"[:TEXT_CHARS_MAX]
-        raise Unavailable(f"{doing}: {text}") from error
+        # Then come the timeouts and every server that the driver knows.
+        text, _, _ = str(error).partition(" (configured timeouts")
+        raise Unavailable(f"{doing}: {type(error).__name__}: {text}"[:TEXT_CHARS_MAX]) from error
     except (BSONError, PyMongoError, OverflowError, UnicodeError) as error:
         raise Bug(f"{doing}: {type(error).__name__}") from error
 

@@ -127,7 +127,10 @@ def _row(document: Document) -> Row:
     Raises:
         Bug: MongoDB could not hold it.
     """
-    body = _encode(document)
+    try:
+        body = _encode(document)
+    except UnicodeError:
+        raise Bug(f"{document.collection} {document.key!a}: half a character in it") from None
     if len(body) > BODY_BYTES_MAX:
         raise Bug(f"{document.collection} {document.key}: {len(body)} bytes are too many")
     row: Row = {"_id": document.key, "v": document.revision, "body": body}
