@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,47 +14,18 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.cli.app import COMMANDS
-from services.settings import PREFIX, read_settings
+from services.processes import read_directory
+from services.settings import PREFIX, SettingsError, read_settings
 from shared.runtime.lifecycle import DRAIN_S
-from tests.deploy.checkers import DEPLOY, checker, missing, run
+from tests.deploy.checkers import DEPLOY, missing, run
+from tests.deploy.composed import FILE, Service, image_environment, look
 from tests.support.parts import KafkaBroker, PartMissing, free_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-FILE: Final = DEPLOY / "compose.yaml"
-LOADER: Final = Path(__file__).parent / "compose"
 OURS: Final = ("gateway", "callstate", "worker", "topics")
 DATA: Final = {"kafka": "/var/lib/kafka/data", "mongo": "/data/db"}
 WRITABLE_ROOT: Final = {"kafka"}  # its start script writes the broker's configuration
-
-Service = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def loader() -> Iterator[Path]:
-    """Compose's own reader, built from its library."""
-    go = checker("go", "Go 1.24 or newer, whose modules carry Compose's own library")
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "compose"
-        built = run(go, "build", "-o", program, ".", cwd=LOADER)
-        if built.returncode != 0:
-            missing(f"the reader of Compose files can't be built: {built.stderr}")
-        yield program
-
-
-@pytest.fixture(scope="module")
-def project(loader: Path) -> Any:
-    """The file as it stands, without a variable."""
-    read = run(loader, FILE)
-    assert (read.returncode, read.stderr) == (0, "")
-    return json.loads(read.stdout)
-
-
-@pytest.fixture(scope="module")
-def services(project: Any) -> dict[str, Service]:
-    found: dict[str, Service] = project["services"]
-    assert found.keys() == {*OURS, *DATA}
-    return found
 
 
 @pytest.mark.parametrize(
@@ -98,6 +67,10 @@ def test_what_may_be_given_from_outside_arrives(loader: Path) -> None:
     assert gateway["volumes"][0]["source"] == "/srv/tenants.yaml"
     assert gateway["environment"][f"{PREFIX}ALLOW_DEMO"] == "0"
     assert gateway["environment"][f"{PREFIX}TOPIC_PARTITIONS"] == "48"
+
+
+def test_it_is_these_services(services: dict[str, Service]) -> None:
+    assert services.keys() == {*OURS, *DATA}
 
 
 def test_every_service_says_whether_it_is_well_or_ends_by_itself(
@@ -185,9 +158,16 @@ def test_a_service_is_a_command_under_settings_that_are_taken(
     services: dict[str, Service], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert services[name]["command"][0] in COMMANDS
-    for setting, value in services[name]["environment"].items():
-        monkeypatch.setenv(setting, value)
-    assert read_settings().profile == "cluster"
+    for setting, value in (image_environment() | services[name]["environment"]).items():
+        if setting.startswith(PREFIX):
+            monkeypatch.setenv(setting, value)
+    (volume,) = services[name]["volumes"]
+    assert volume["target"] == services[name]["environment"][f"{PREFIX}TENANTS_FILE"]
+    settings = read_settings(tenants_file=volume["source"])
+    assert (settings.profile, settings.host) == ("cluster", "0.0.0.0")
+    assert [tenant.id for tenant in read_directory(settings).all()] == ["demo"]
+    with pytest.raises(SettingsError, match="demo"):
+        read_directory(read_settings(tenants_file=volume["source"], allow_demo=False))
 
 
 @contextmanager
@@ -211,15 +191,6 @@ def answering(status: int) -> Iterator[int]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def look(service: Service, port: int) -> int:
-    """The code of the health check, asked of this port."""
-    kind, python, *words = service["healthcheck"]["test"]
-    assert (kind, python) == ("CMD", "python")
-    asked = [word.replace(":8081/", f":{port}/") for word in words]
-    assert asked != words
-    return run(sys.executable, *asked).returncode
 
 
 @pytest.mark.parametrize("name", ["gateway", "callstate", "worker"])

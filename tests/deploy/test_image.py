@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from tests.deploy.checkers import DEPLOY, ROOT, checker, run
+from tests.deploy.composed import image_environment
 from tests.deploy.dockerfile import Instruction, lets_through, stages
 from tests.deploy.replay import NOBODY, as_nobody, replay
 from tests.support.product import Product
@@ -37,8 +38,7 @@ def said(name: str) -> list[Instruction]:
 
 def environment(home: Path) -> dict[str, str]:
     """What the image sets, and a home, where a library would keep what it must not keep."""
-    pairs = {name: value for env in said("ENV") for name, value in env.pairs.items()}
-    return pairs | {"PATH": "/usr/bin:/bin", "HOME": str(home)}
+    return image_environment() | {"PATH": "/usr/bin:/bin", "HOME": str(home)}
 
 
 def test_the_linter_finds_nothing() -> None:
