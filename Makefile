@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check fault bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -38,6 +38,11 @@ check: $(VENV)/.dev ## format, lint, types, layers, the quick tests: before each
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pytest -q -n auto -m "not e2e and not crash and not sip and not cluster and not fault" --ignore=tests/simulation tests
+
+ROUNDS ?= 50
+fault: $(VENV)/.dev ## kill, freeze and cut off parts of the cluster profile: ROUNDS=200
+	@bash tests/support/parts.sh
+	@AFTERCALL_TEST_ROUNDS=$(ROUNDS) AFTERCALL_TEST_DEADLINES=20000 $(BIN)/pytest -q -s -ra tests/fault $(ARGS)
 
 bench: $(VENV)/.dev ## ratios, measured side by side in one run
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,335 @@
+"""What must hold when the faults are over: by HTTP, by the topics alone, and by `aftercall verify`.
+
+The topics are read with a plain Kafka client, and counted as the contract tells reporting consumers
+to: by `sequence`, skipping what was seen before.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shared.contracts.topics import (
+    CALLS_CHANGED,
+    DISPOSITION_EVENTS,
+    DISPOSITION_REQUESTS,
+    TELEPHONY_EVENTS,
+    TOLD,
+    USER_EVENTS,
+)
+from tests.fault.floor import Told
+from tests.support.cluster_product import PARTITIONS, Cluster, End, ServiceProcess, Use
+from tests.support.parts import ROOT
+from tests.support.product import AGENT
+
+SETTLED_S: Final = 60.0
+LOOK_S: Final = 0.2
+ASKED_MAX: Final = 1500  # verdicts asked for over HTTP; all are looked for in the topics
+AT_ONCE: Final = 8
+MEMORY_MIB_MAX: Final = 300
+DESCRIPTORS_MAX: Final = 120
+READS: Final = {
+    "callstate": (TELEPHONY_EVENTS,),
+    "worker": (CALLS_CHANGED, DISPOSITION_REQUESTS),
+    "history": (CALLS_CHANGED, DISPOSITION_REQUESTS, DISPOSITION_EVENTS, USER_EVENTS),
+}
+FINAL: Final = {"disposition.saved", "disposition.corrected"}
+TOLD_OF_A_VERDICT: Final = ("request_id", "outcome", "call_id", "agent_id", "code", "decided_at")
+
+
+@dataclass(frozen=True)
+class Published:
+    """One record of the topics that are told, the first time that it came."""
+
+    key: str
+    type: str
+    sequence: int
+    data: dict[str, Any]
+
+
+async def settled(cluster: Cluster, *, within_s: float = SETTLED_S) -> float:
+    """Wait until no call goes on and no group is behind; the seconds that it took."""
+    began = time.monotonic()
+    left: dict[str, Any] = {}
+    async with aiohttp.ClientSession() as http:
+        (gateway,) = cluster.of_role("gateway")
+        while time.monotonic() < began + within_s:
+            left = await _left(http, gateway.url, cluster)
+            if not left:
+                return time.monotonic() - began
+            await asyncio.sleep(LOOK_S)
+    raise AssertionError(f"after {within_s} s there is still: {left}")
+
+
+async def _left(http: aiohttp.ClientSession, url: str, cluster: Cluster) -> dict[str, Any]:
+    left: dict[str, Any] = {}
+    for phase in ("ringing", "active", "wrap_up"):
+        page = await _get(http, f"{url}/v1/calls?phase={phase}&limit=5")
+        if page["calls"]:
+            left[phase] = [call["id"] for call in page["calls"]]
+    return left | await lag(cluster)
+
+
+async def lag(cluster: Cluster) -> dict[str, int]:
+    """By group and partition how many records wait; nothing where none do."""
+    async with _asking(cluster) as (admin, consumer):
+        ends = await _ends(consumer, cluster)
+        return await _behind(admin, cluster, ends)
+
+
+async def caught_up(cluster: Cluster, *groups: str) -> None:
+    """Wait until these groups, or all, have done with what stands in their topics now."""
+    async with _asking(cluster) as (admin, consumer):
+        ends = await _ends(consumer, cluster)
+        ends = {group: ends[group] for group in groups or ends}
+        while await _behind(admin, cluster, ends):
+            await asyncio.sleep(LOOK_S)
+
+
+@asynccontextmanager
+async def _asking(
+    cluster: Cluster,
+) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.broker.bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.broker.bootstrap)
+    await admin.start()
+    await consumer.start()
+    try:
+        yield admin, consumer
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+Ends = dict[str, dict[TopicPartition, int]]
+"""By group and partition that it reads: where the partition ends."""
+
+
+async def _ends(consumer: AIOKafkaConsumer, cluster: Cluster) -> Ends:
+    found: Ends = {}
+    for group, topics in READS.items():
+        places = [TopicPartition(cluster.prefix + t, n) for t in topics for n in range(PARTITIONS)]
+        found[group] = await consumer.end_offsets(places)
+    return found
+
+
+async def _behind(admin: AIOKafkaAdminClient, cluster: Cluster, ends: Ends) -> dict[str, int]:
+    behind: dict[str, int] = {}
+    for group, places in ends.items():
+        committed = await admin.list_consumer_group_offsets(cluster.prefix + group)
+        for place, end in places.items():
+            at = max(0, committed[place].offset) if place in committed else 0
+            if at < end:
+                behind[f"{group} {place.topic}/{place.partition}"] = end - at
+    return behind
+
+
+async def _get(http: aiohttp.ClientSession, url: str) -> Any:
+    async with http.get(url, headers=AGENT) as answer:
+        text = await answer.text()
+        assert answer.status == 200, f"{url} {answer.status} {text}"
+        return json.loads(text)
+
+
+async def nothing_acknowledged_was_lost(url: str, told: Told, random: Random) -> None:
+    """Every call has the outcome that its agent was told of, and every verdict is what it was."""
+    latest = {verdict["call_id"]: verdict["code"] for verdict in told.verdicts.values()}
+    late = {
+        verdict["call_id"]
+        for verdict in told.verdicts.values()
+        if verdict["outcome"] == "user_event"
+    }
+    async with aiohttp.ClientSession() as http:
+        calls = await _calls(http, url)
+        assert not told.calls - calls.keys(), "calls that were told of are not there"
+        for call_id in told.calls:
+            code, missed = _outcome(calls[call_id])
+            assert code == latest.get(call_id), f"{call_id} should have {latest.get(call_id)}"
+            assert missed == (call_id not in latest) or call_id in late, f"{call_id}: {missed}"
+        asked = list(told.verdicts.items())
+        random.shuffle(asked)
+        gate = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(
+            *(_same_verdict(http, url, key, one, gate) for key, one in asked[:ASKED_MAX])
+        )
+
+
+async def _calls(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    more = ""
+    while True:
+        page = await _get(http, f"{url}/v1/calls?limit=200{more}")
+        found |= {call["id"]: call for call in page["calls"]}
+        if not page.get("next"):
+            return found
+        more = f"&cursor={page['next']}"
+
+
+def _outcome(call: dict[str, Any]) -> tuple[str | None, bool]:
+    assert call["phase"] == "released", f"{call['id']} is in {call['phase']}"
+    agents = call["agents"]
+    assert len(agents) == 1, f"{call['id']} has {len(agents)} agents"
+    assert "queued" not in agents[0], f"{call['id']} still has a queued code"
+    return agents[0].get("disposition", {}).get("code"), agents[0].get("missed", False)
+
+
+async def _same_verdict(
+    http: aiohttp.ClientSession,
+    url: str,
+    key: str,
+    verdict: dict[str, Any],
+    gate: asyncio.Semaphore,
+) -> None:
+    async with gate:
+        kept = await _get(http, f"{url}/v1/requests/{verdict['request_id']}")
+    for name in TOLD_OF_A_VERDICT:
+        assert kept[name] == verdict[name], f"{key}: {kept} is not {verdict}"
+
+
+async def read_topics(cluster: Cluster, topics: tuple[str, ...]) -> list[ConsumerRecord[Any, Any]]:
+    """Everything that stands in them, partition after partition."""
+    places = [TopicPartition(cluster.prefix + t, n) for t in topics for n in range(PARTITIONS)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=cluster.broker.bootstrap, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    records: list[ConsumerRecord[Any, Any]] = []
+    try:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for found in (await consumer.getmany(timeout_ms=500)).values():
+                records += found
+    finally:
+        await consumer.stop()
+    return records
+
+
+async def published(cluster: Cluster) -> dict[str, list[Published]]:
+    """By topic, what a consumer keeps that goes by `sequence`.
+
+    Per topic and key the numbers are 1, 2, 3 ... in the order of the log, and what is repeated is
+    the same to the last byte.
+    """
+    kept: dict[str, list[Published]] = defaultdict(list)
+    seen: dict[tuple[str, str], dict[int, ConsumerRecord[Any, Any]]] = defaultdict(dict)
+    for record in await read_topics(cluster, TOLD):
+        topic = record.topic.removeprefix(cluster.prefix)
+        headers = dict(record.headers)
+        sequence = int(headers["ce_sequence"])
+        before = seen[topic, record.key.decode()]
+        if sequence in before:
+            first = before[sequence]
+            assert (first.value, first.headers) == (record.value, record.headers), (
+                f"{topic}/{record.partition}/{record.offset} is not the same as {first.offset}"
+            )
+            continue
+        assert sequence == len(before) + 1, (
+            f"{topic}/{record.partition}/{record.offset}: {sequence} after {len(before)}"
+        )
+        before[sequence] = record
+        data = json.loads(record.value)
+        kept[topic].append(
+            Published(record.key.decode(), headers["ce_type"].decode(), sequence, data)
+        )
+    return kept
+
+
+def verdicts_were_told_once(told: Told, topics: dict[str, list[Published]]) -> None:
+    """Every acknowledged verdict stands in the topics, once, as it was answered."""
+    decided: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in topics[DISPOSITION_EVENTS] + topics[USER_EVENTS]:
+        request_id = one.data.get("request_id")
+        if request_id is not None and one.data.get("outcome") is not None:
+            decided[request_id].append(one.data)
+    for key, verdict in told.verdicts.items():
+        rows = [
+            row
+            for row in decided[verdict["request_id"]]
+            if row["outcome"] == verdict["outcome"] and row["decided_at"] == verdict["decided_at"]
+        ]
+        assert rows, f"{key}: {verdict} is not in the topics: {decided[verdict['request_id']]}"
+
+
+def calls_ended_once(told: Told, topics: dict[str, list[Published]]) -> None:
+    """Nobody's wrap-up ended twice, and no deadline was met twice."""
+    met = Counter(
+        (one.key, one.data["change"]["event_id"])
+        for one in topics[CALLS_CHANGED]
+        if one.data["change"]["kind"] == "timer"
+    )
+    twice = [name for name, count in met.items() if count > 1]
+    assert not twice, f"deadlines met twice: {twice[:5]}"
+    missed = Counter(
+        one.key for one in topics[DISPOSITION_EVENTS] if one.type == "disposition.missed"
+    )
+    assert not [key for key, count in missed.items() if count > 1], "missed twice"
+    assert told.calls <= {one.data["call_id"] for one in topics[CALLS_CHANGED]}
+
+
+async def the_report_counts_what_was_told(url: str, topics: dict[str, list[Published]]) -> None:
+    """The report is what a plain consumer of the topics counts."""
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    for one in topics[DISPOSITION_EVENTS] + topics[USER_EVENTS]:
+        if one.type in FINAL or one.data.get("outcome") == "user_event":
+            about = (one.key, one.data["agent_id"])
+            newest[about] = max(
+                newest.get(about, (0, "")), (one.data["revision"], one.data["code"])
+            )
+    counted = Counter((code, agent) for (_, agent), (_, code) in newest.items())
+    async with aiohttp.ClientSession() as http:
+        report = await _get(http, f"{url}/v1/reports/dispositions?group_by=code,agent_id")
+    rows = {(row["code"], row["agent_id"]): row["count"] for row in report["rows"]}
+    assert rows == dict(counted)
+
+
+async def verify(cluster: Cluster) -> dict[str, Any]:
+    """What `aftercall verify` finds, by check how many violations; and the first of them."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "services.cli", "verify", "--json"),
+        cwd=ROOT,
+        env=cluster.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, error = await process.communicate()
+    assert process.returncode in {0, 1}, f"{process.returncode} {out!r} {error!r}"
+    found: dict[str, Any] = json.loads(out)
+    assert found["clean"] == (process.returncode == 0)
+    return found
+
+
+def violations(found: dict[str, Any]) -> dict[str, list[str]]:
+    """By check the first violations that were found."""
+    return {row["name"]: row["first"] for row in found["checks"] if row["violations"]}
+
+
+def ends_are_explained(ends: list[End]) -> None:
+    """Who ended by itself said why, and it was not a promise of our own that broke."""
+    for end in ends:
+        if end.meant:
+            continue
+        assert end.code == 1, f"{end.process} ended by itself with {end.code}: {end.said}"
+        assert "Traceback" not in end.said, f"{end.process}: {end.said}"
+
+
+def nothing_grew(processes: list[ServiceProcess]) -> list[Use]:
+    """Memory and descriptors of those that are left."""
+    left = [process for process in processes if process.wanted]
+    uses = [process.use() for process in left]
+    for process, use in zip(left, uses, strict=True):
+        assert use.memory_mib < MEMORY_MIB_MAX, f"{process.name}: {use}"
+        assert use.descriptors < DESCRIPTORS_MAX, f"{process.name}: {use}"
+    return uses

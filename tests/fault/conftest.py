@@ -1,0 +1,51 @@
+"""A broker and a mongod of the suite's own, for they are killed and frozen."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from tests.support.parts import KafkaBroker, MongoServer, Part, PartMissing
+
+
+class QuickBroker(KafkaBroker):
+    """Started many times, and never under much load: the second compiler would only delay it."""
+
+    @override
+    def command(self) -> list[str]:
+        java, *arguments = super().command()
+        return [java, "-XX:TieredStopAtLevel=1", *arguments]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    """The suite's own client has thousands of lines to say of a broker that is not there."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture(scope="session")
+def parts_to_break() -> Iterator[tuple[KafkaBroker, MongoServer]]:
+    """Started once for all tests of the suite; each test leaves them running."""
+    folder = Path(tempfile.mkdtemp(prefix="aftercall-fault-"))
+    started: list[Part] = []
+    try:
+        broker = QuickBroker(folder / "kafka")
+        broker.start()  # before the other looks for a free port
+        started.append(broker)
+        mongod = MongoServer(folder / "mongod")
+        mongod.start()
+        started.append(mongod)
+        yield broker, mongod
+    except PartMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    finally:
+        for part in started:
+            part.end()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,56 @@
+"""What every test of the suite stands on: a cluster whose processes take orders."""
+
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from aiokafka.partitioner import murmur2
+from typing_extensions import override
+
+from tests.fault.orders import Desk
+from tests.support.cluster_product import PARTITIONS, Cluster, ServiceProcess
+from tests.support.parts import KafkaBroker, MongoServer
+
+SESSION_MS: Final = 4000  # shorter than the product's, for a member that died is waited for
+
+
+class Stage(Cluster):
+    """A cluster of processes that take orders at `orders`."""
+
+    def __init__(
+        self, parts: tuple[KafkaBroker, MongoServer], folder: Path, **settings: object
+    ) -> None:
+        broker, mongod = parts
+        given = {"demo_wrap_up_s": 1, "test_session_ms": SESSION_MS, **settings}
+        super().__init__(broker, mongod, folder, main=("tests.fault.process",), **given)
+        self.orders = Desk(folder)
+
+    @override
+    def add(self, name: str, role: str, **settings: object) -> ServiceProcess:
+        return super().add(name, role, test_orders=self.orders.path(name), **settings)
+
+    def gateway(self) -> ServiceProcess:
+        """The one that always is."""
+        return self.processes["gateway"]
+
+
+def usual(stage: Stage, seed: int) -> list[ServiceProcess]:
+    """A gateway, two callstates and two workers: of each pair one with a name, one without."""
+    odd = {"test_choppy": seed, "instance": "first"}
+    even = {"test_choppy": seed, "mongo_driver": "pymongo"}
+    return [
+        stage.add("gateway", "gateway"),
+        stage.add("callstate-1", "callstate", **odd),
+        stage.add("callstate-2", "callstate", **even),
+        stage.add("worker-1", "worker", **odd),
+        stage.add("worker-2", "worker", **even),
+    ]
+
+
+def call_on(partition: int, name: str) -> str:
+    """A call id whose records stand in this partition."""
+    for number in count():
+        call = f"{name}-{number}"
+        if (murmur2(f"demo:{call}".encode()) & 0x7FFFFFFF) % PARTITIONS == partition:
+            return call
+    raise AssertionError("there are numbers enough")
