@@ -32,7 +32,7 @@ T = TypeVar("T")
 REQUEST_S: Final = 3.0  # then the connection is given up
 ANSWER_S: Final = 4.0  # one request, and another one after a connection that was dead
 CLOSE_S: Final = 2.0
-BACKOFF_S: Final = 0.02
+BACKOFF_S: Final = 0.05
 METADATA_AGE_S: Final = 30.0
 FETCH_BYTES_MAX: Final = 256 * 1024  # per partition; one record that is larger comes all the same
 RESPONSE_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -242,6 +242,7 @@ class Broker:
             int(wait_s * 1000), 1, RESPONSE_BYTES_MAX, READ_COMMITTED, list(asked.items())
         )
         response = await self._client.send(node, request)
+        _check(getattr(response, "error_code", 0), "fetch")
         found: Fetches = {}
         for topic, partitions in response.topics:
             for partition, code, _, end, *rest in partitions:

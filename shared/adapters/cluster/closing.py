@@ -30,12 +30,12 @@ async def end_producer(producer: Any) -> bool:
     is on the wire may still land. It is given a moment to see that, then cut short.
     """
     producer._closed = True  # noqa: SLF001 - its own stop would wait for deliveries
-    accumulator, sender = producer._message_accumulator, producer._sender.sender_task  # noqa: SLF001
-    accumulator._closed = True  # noqa: SLF001
-    accumulator.fail_all(ProducerClosed())
+    sender = producer._sender.sender_task  # noqa: SLF001
     if sender is not None:
-        sender.cancel()
+        sender.remove_done_callback(producer._sender._fail_all)  # noqa: SLF001 - it can't
         sender.add_done_callback(_retrieve)
+        sender.cancel()
+    _fail(producer._message_accumulator)  # noqa: SLF001
     ended = await bounded(producer.client.close(), CUT_S)
     if sender is not None:
         await asyncio.wait({sender}, timeout=CUT_S)
@@ -43,7 +43,17 @@ async def end_producer(producer: Any) -> bool:
     return ended
 
 
-def _retrieve(task: "asyncio.Task[Any]") -> None:
+def _fail(accumulator: Any) -> None:
+    """Tell all who wait. What is to be sent again is in neither of its books; it must be in one."""
+    accumulator._closed = True  # noqa: SLF001
+    for batches in accumulator._batches.values():  # noqa: SLF001
+        accumulator._pending_batches.update(batches)  # noqa: SLF001
+        for batch in batches:
+            batch._drain_waiter.add_done_callback(_retrieve)  # noqa: SLF001
+    accumulator.fail_all(ProducerClosed())
+
+
+def _retrieve(task: "asyncio.Future[Any]") -> None:
     if not task.cancelled():
         task.exception()
 

@@ -10,22 +10,20 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-import aiokafka.errors as kafka_errors
 import structlog
 
 from shared.adapters.cluster.broker import Broker
-from shared.adapters.cluster.membership import Membership
+from shared.adapters.cluster.membership import ClientFailed, Membership
 from shared.adapters.cluster.names import Names
 from shared.adapters.cluster.publisher import Publisher
 from shared.adapters.cluster.records import to_record
 from shared.contracts.envelope import Message, Record
-from shared.contracts.errors import Bug, PartitionsMoved, Unavailable
+from shared.contracts.errors import PartitionsMoved, Unavailable
 from shared.runtime.ports import Positions, TopicPartition
 
 JOIN_S: Final = 30.0  # then the client is given up, and joins from the beginning
 FIRST_S: Final = 5.0  # a caller waits so long for the first assignment
 SLICE_S: Final = 0.1  # so soon an assignment is noticed while nothing comes
-GRACE_S: Final = 1.0
 FINISH_S: Final = 3.0  # of the group's patience, which is for all members together
 COMMIT_S: Final = 5.0
 CATCH_UP_S: Final = 2.0
@@ -64,7 +62,7 @@ class KafkaConsumer:
         self._member: Membership | None = None
         self._joining: asyncio.Task[None] | None = None
         self._stands_in = NOWHERE  # the generation whose positions were taken up
-        self._has_stood = False
+        self._has_stood = False  # somebody may hold what was given out where it stood
         self._moved = False  # and nobody was told yet
         self._next: dict[TopicPartition, int] = {}  # after the last record given out
         self._durable: dict[TopicPartition, int] = {}
@@ -154,8 +152,14 @@ class KafkaConsumer:
 
     def _tell_moved(self) -> None:
         if self._moved:
-            self._moved = False
-            raise PartitionsMoved(f"the partitions of {self._group} were assigned anew")
+            raise self._lost()
+
+    def _lost(self) -> PartitionsMoved:
+        """Everything that stood on the old assignment is told by this one error."""
+        self._moved = False
+        self._has_stood = False
+        self._stands_in = NOWHERE
+        return PartitionsMoved(f"the partitions of {self._group} were assigned anew")
 
     async def _joined(self, wait_s: float) -> Membership | None:
         if self._closed:
@@ -222,25 +226,11 @@ class KafkaConsumer:
     # What comes
 
     async def _get(self, member: Membership, records_max: int, wait_s: float) -> list[Any]:
-        """The client's records, of all partitions."""
         try:
-            async with asyncio.timeout(wait_s + GRACE_S):  # it waits for an assignment for ever
-                found = await member.consumer.getmany(
-                    timeout_ms=wait_s * 1000, max_records=records_max
-                )
-        except (TimeoutError, kafka_errors.NoOffsetForPartitionError):
-            return []  # the latter: the client has looked before it was told where to go
-        except kafka_errors.OffsetOutOfRangeError as error:
-            raise Bug(
-                f"{self._group} stands where the log has nothing: records were deleted unread,"
-                f" or the topic was made anew ({error})"
-            ) from error
-        except kafka_errors.UnsupportedCodecError as error:
-            raise Bug(f"a record that {self._group} can't unpack: {error}") from error
-        except kafka_errors.KafkaError as error:
-            self._give_up(member, repr(error))
-            raise Unavailable(f"the log did not answer: {error!r}") from error
-        return [record for records in found.values() for record in records]
+            return await member.get(records_max, wait_s)
+        except ClientFailed as error:
+            self._give_up(member, str(error))
+            raise Unavailable(f"the log did not answer: {error}") from error
 
     async def _look_again(self, member: Membership, records_max: int) -> list[Any]:
         """Nothing came; see that there is nothing, for the client knows only what it has fetched.
@@ -307,7 +297,7 @@ class KafkaConsumer:
         """
         member = await self._standing(0 if self._member else FIRST_S)
         if member is None or not positions.keys() <= self._next.keys():
-            raise PartitionsMoved(f"{self._group} has these partitions no longer")
+            raise self._lost()
         return member
 
     async def _advance(self, member: Membership, positions: Positions) -> None:
@@ -316,9 +306,8 @@ class KafkaConsumer:
         Where all was given out that there is, the position goes beyond the markers that
         transactions of others leave: they are no records, and nobody will ever be given them.
         """
-        self._tell_moved()
         if not self._is_current(member):
-            raise PartitionsMoved(f"the partitions of {self._group} were assigned anew")
+            raise self._lost()
         moved = {
             place: max(position, member.position(place))
             if position == self._next[place]
@@ -352,11 +341,5 @@ class KafkaConsumer:
             raise Unavailable(f"the positions of {self._group} were not acknowledged in time")
         try:
             committing.result()
-        except (
-            asyncio.CancelledError,  # by `_finish`
-            kafka_errors.CommitFailedError,
-            kafka_errors.IllegalStateError,
-        ) as error:
-            raise PartitionsMoved(f"the partitions of {self._group} were assigned anew") from error
-        except kafka_errors.KafkaError as error:
-            raise Unavailable(f"the positions were not taken: {error!r}") from error
+        except (PartitionsMoved, asyncio.CancelledError) as error:  # the latter: by `_finish`
+            raise self._lost() from error

@@ -88,6 +88,9 @@ class Following:
         except OutOfRange as error:
             with contextlib.suppress(Unavailable):  # then it is found again
                 self.tails.begin(await self._broker.ends([error.place]))
+        except Exception:
+            log.exception("tail_stands_still")  # until the record is gone; reads go to the log
+            await asyncio.sleep(RETRY_S)
         else:
             for fetched in found.values():
                 self.tails.extend(fetched.records)

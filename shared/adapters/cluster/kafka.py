@@ -12,6 +12,7 @@ from shared.adapters.cluster.following import Following
 from shared.adapters.cluster.log import KafkaLog
 from shared.adapters.cluster.names import Names
 from shared.adapters.cluster.publisher import Publisher
+from shared.adapters.cluster.quiet import quiet_client
 from shared.adapters.cluster.replies import KafkaReplies, Listener
 from shared.adapters.cluster.topics import check_topics
 from shared.contracts.errors import Unavailable
@@ -54,6 +55,7 @@ async def open_kafka(
         TopicsRefused: topics are missing, or are not as `apply_topics` makes them.
         Unavailable: the broker did not answer.
     """
+    quiet_client()
     partitions = await _until(lambda: check_topics(bootstrap, prefix=prefix))
     parts = _Parts(bootstrap, Names(prefix, partitions), clock, instance)
     try:

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import aiokafka
+import aiokafka.errors as kafka_errors
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from shared.adapters.cluster.closing import end_consumer
 from shared.adapters.cluster.names import Names
-from shared.contracts.errors import Bug
+from shared.contracts.errors import Bug, PartitionsMoved, Unavailable
 from shared.runtime.ports import TopicPartition
 
 SESSION_S: Final = 6.0
@@ -27,9 +28,14 @@ BACKOFF_S: Final = 0.05
 FETCH_WAIT_S: Final = 0.1  # a partition just drained may wait so long behind idle ones
 FETCH_BYTES_MAX: Final = 1024 * 1024  # per partition
 METADATA_AGE_S: Final = 30.0
+GRACE_S: Final = 1.0
 
 NAME_LOST_MAX: Final = 4
 NAME_LOST_WITHIN_S: Final = 60.0
+
+
+class ClientFailed(Exception):
+    """The client can't go on, or says so: it is to be ended, and another one to be made."""
 
 
 class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # ships no types
@@ -142,13 +148,45 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
 
     def position(self, place: TopicPartition) -> int:
         """Where fetching goes on: beyond markers and what was aborted, where records are not."""
-        state = self.consumer._subscription.subscription.assignment.state_value(  # noqa: SLF001
-            self._names.theirs(place)
-        )
-        return int(state.position)
+        assignment = self.consumer._subscription.subscription.assignment  # noqa: SLF001
+        return int(assignment.state_value(self._names.theirs(place)).position)
+
+    async def get(self, records_max: int, wait_s: float) -> list[Any]:
+        """The client's records of all partitions, each partition's in order.
+
+        Raises:
+            Bug: there is something that can't be read, or nothing where the group stands.
+            ClientFailed: see there.
+        """
+        try:
+            async with asyncio.timeout(wait_s + GRACE_S):  # it waits for an assignment for ever
+                found = await self.consumer.getmany(
+                    timeout_ms=wait_s * 1000, max_records=records_max
+                )
+        except (TimeoutError, kafka_errors.NoOffsetForPartitionError):
+            return []  # the latter: it has looked before it was told where to go
+        except kafka_errors.OffsetOutOfRangeError as error:
+            raise Bug(
+                "the group stands where the log has nothing: records were deleted unread,"
+                f" or the topic was made anew ({error})"
+            ) from error
+        except (kafka_errors.UnsupportedCodecError, UnicodeDecodeError) as error:
+            raise Bug(f"a record can't be read: {error!r}") from error
+        except (kafka_errors.KafkaError, kafka_errors.ConsumerStoppedError) as error:
+            raise ClientFailed(repr(error)) from error
+        return [record for records in found.values() for record in records]
 
     async def commit(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Make durable; fenced by the group."""
-        await self.consumer.commit(
-            {self._names.theirs(place): position for place, position in positions.items()}
-        )
+        """Make durable; fenced by the group.
+
+        Raises:
+            PartitionsMoved: the group has refused.
+            Unavailable: the group did not answer.
+        """
+        given = {self._names.theirs(place): position for place, position in positions.items()}
+        try:
+            await self.consumer.commit(given)
+        except (kafka_errors.CommitFailedError, kafka_errors.IllegalStateError) as error:
+            raise PartitionsMoved("the group was assigned anew") from error
+        except kafka_errors.KafkaError as error:
+            raise Unavailable(f"the positions were not taken: {error!r}") from error

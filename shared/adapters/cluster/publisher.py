@@ -31,6 +31,15 @@ BATCH_BYTES_MAX: Final = 256 * 1024  # of a partition; a request holds one of ea
 RECORD_OVERHEAD_BYTES: Final = 512  # of a batch with one record, generously
 FLUSH_S: Final = 3.0
 
+CLIENT_ERRORS: Final = (  # the latter: of a producer that was dropped meanwhile
+    kafka_errors.KafkaError,
+    kafka_errors.IllegalOperation,
+    TimeoutError,
+    OSError,
+    AssertionError,
+    KeyError,
+)
+
 _Delivery = asyncio.Future[Any]
 
 
@@ -251,6 +260,8 @@ class _Deadline:
         if isinstance(error, kafka_errors.MessageSizeTooLargeError):
             raise Bug("the broker takes no record of this size") from error
         self._publisher.drop()
+        if not isinstance(error, CLIENT_ERRORS):
+            return
         raise Unavailable(f"whether the log has the records is unknown: {error!r}") from error
 
 

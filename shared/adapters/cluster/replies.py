@@ -28,7 +28,10 @@ log = structlog.get_logger()
 
 
 class KafkaReplies:
-    """`Replies` on one cluster.
+    """`Replies` on one cluster. `publisher` is for this alone.
+
+    One request is under way at a time, and takes along everything that has gathered meanwhile; the
+    client would not have more of them under way to one broker anyhow.
 
     Attributes:
         lost: how many answers were not sent, or not acknowledged.
@@ -37,34 +40,38 @@ class KafkaReplies:
     def __init__(self, publisher: Publisher) -> None:
         self.lost = 0
         self._publisher = publisher
-        self._waiting = 0
-        self._sending: set[asyncio.Task[None]] = set()
+        self._waiting: list[Message] = []
+        self._came = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     async def send(self, answers: Sequence[Answer]) -> None:
         """See `Replies`; returns before anything is acknowledged."""
-        if self._waiting + len(answers) > ANSWERS_WAITING_MAX:
+        if len(self._waiting) + len(answers) > ANSWERS_WAITING_MAX:
             self.lost += len(answers)
             return
-        self._waiting += len(answers)
-        task = asyncio.ensure_future(self._send([_to_message(answer) for answer in answers]))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-        await asyncio.sleep(0)  # let it begin before whatever the sender does next
+        self._waiting += map(_to_message, answers)
+        self._came.set()
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._run())
+        await asyncio.sleep(0)  # let it begin before whatever the caller does next
 
-    async def _send(self, messages: Sequence[Message]) -> None:
-        try:
-            await self._publisher.publish(messages)
-        except AftercallError as error:
-            self.lost += len(messages)
-            log.warning("answers_lost", count=len(messages), error=str(error))
-        finally:
-            self._waiting -= len(messages)
+    async def _run(self) -> None:
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            messages, self._waiting = self._waiting, []
+            try:
+                await self._publisher.publish(messages)
+            except AftercallError as error:
+                self.lost += len(messages)
+                log.warning("answers_lost", count=len(messages), error=str(error))
 
     async def close(self) -> None:
         """Never raises, never hangs."""
         await self._publisher.close()
-        for task in self._sending:
-            task.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
 
 
 class Listener:
@@ -108,6 +115,9 @@ class Listener:
             except Unavailable as error:
                 log.warning("answers_wait", error=str(error))
                 await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("answers_stand_still")  # a foreign record, until it is gone
+                offset = await self._next_end(offset)
 
     async def _next_end(self, offset: int) -> int:
         try:

@@ -1,0 +1,44 @@
+"""Topics on the shared broker, and a broker that a test may kill."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.cluster.kafka_parts import Place, make_place
+from tests.support.parts import KafkaBroker, PartMissing
+
+
+@pytest_asyncio.fixture
+async def place(kafka: str) -> Place:
+    return await make_place(kafka)
+
+
+@pytest.fixture(scope="module")
+def _broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    try:
+        broker = KafkaBroker(tmp_path_factory.mktemp("broker"))
+    except PartMissing as missing:
+        pytest.skip(str(missing))
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.end()
+
+
+@pytest.fixture
+def broker(_broker: KafkaBroker) -> KafkaBroker:
+    """One of the module's own, running; whatever the test before did to it."""
+    assert _broker.process is not None
+    if _broker.process.poll() is not None:
+        _broker.start()
+    _broker.thaw()
+    return _broker
+
+
+@pytest.fixture
+def fragile(broker: KafkaBroker) -> Place:
+    """Topics on that broker."""
+    return asyncio.run(make_place(broker.bootstrap))

@@ -1,0 +1,238 @@
+"""A broker that is killed, frozen or gone, under a log that is in use."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import pytest
+
+from shared.adapters.cluster import broker as broker_module
+from shared.adapters.cluster import publisher as publisher_module
+from shared.adapters.cluster.quiet import quiet_client
+from shared.contracts.envelope import ReplyTo
+from shared.contracts.errors import PartitionsMoved, Retryable, Unavailable
+from shared.runtime.ports import Answer, TopicPartition
+from tests.cluster.kafka_parts import (
+    GROUP,
+    OTHER,
+    TOPIC,
+    Place,
+    Process,
+    after,
+    everything,
+    said,
+    spread,
+    take,
+    values,
+)
+from tests.support.parts import KafkaBroker
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
+
+T = TypeVar("T")
+
+DEADLINE_S = 1.5  # in place of the publisher's own
+BOUND_S = 15.0  # whatever is told to end has ended by then
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher_module, "APPEND_S", DEADLINE_S)
+    monkeypatch.setattr(publisher_module, "PUBLISH_S", DEADLINE_S)
+    monkeypatch.setattr(broker_module, "REQUEST_S", 1.0)
+    monkeypatch.setattr(broker_module, "ANSWER_S", 1.5)
+
+
+async def restart(broker: KafkaBroker) -> None:
+    broker.spawn()  # on this thread, for it ends with the one that has started it
+    await asyncio.to_thread(broker.wait)
+
+
+async def persist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again while it is out of reach, or the partitions move."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await ask()
+            except Retryable:
+                await asyncio.sleep(0.05)
+
+
+async def append_until_taken(process: Process, number: int, acknowledged: list[str]) -> None:
+    """Ask again until it is acknowledged, as a client of the gateway does."""
+    await persist(lambda: process.log.append([said(f"{number}", f"demo:call-{number % 9}")]))
+    acknowledged.append(f"{number}")
+
+
+async def write(process: Process, acknowledged: list[str], stopping: asyncio.Event) -> None:
+    number = 0
+    while not stopping.is_set():
+        await append_until_taken(process, number, acknowledged)
+        number += 1
+
+
+async def read_on(process: Process, stopping: asyncio.Event) -> None:
+    """Write on what is read, as the processor does."""
+    consumer = process.consumer()
+
+    async def turn() -> None:
+        read = await consumer.poll(records_max=50, wait_s=0.1)
+        out = [said(value, "demo:out", OTHER) for value in values(read)]
+        if read:
+            await consumer.publish_and_advance(out, after(read))
+
+    while not stopping.is_set():
+        try:
+            await turn()
+        except PartitionsMoved:
+            continue
+        except Retryable:
+            await persist(consumer.rewind)
+
+
+async def longer(acknowledged: list[str], by: int = 50) -> None:
+    wanted = len(acknowledged) + by
+    async with asyncio.timeout(60):
+        while len(acknowledged) < wanted:
+            await asyncio.sleep(0.02)
+
+
+async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_load(
+    broker: KafkaBroker, fragile: Place
+) -> None:
+    acknowledged: list[str] = []
+    stopping = asyncio.Event()
+    async with fragile.opened() as writer, fragile.opened() as reader:
+        running = [
+            asyncio.create_task(write(writer, acknowledged, stopping)),
+            asyncio.create_task(read_on(reader, stopping)),
+        ]
+        await longer(acknowledged)
+        broker.kill()
+        await restart(broker)
+        await longer(acknowledged)
+        stopping.set()
+        await asyncio.gather(*running)
+        standing = await everything(writer.log)
+        assert set(acknowledged) <= set(values(standing))
+        positions = await reader.log.positions(GROUP, [TOPIC])
+        passed = [r for r in standing if r.offset < positions[TopicPartition(TOPIC, r.partition)]]
+        written = values(await everything(reader.log, OTHER))
+        assert passed
+        assert set(values(passed)) <= set(written)  # no position without its messages
+
+
+async def test_a_group_never_falls_back_to_the_start_while_the_broker_comes_up(
+    broker: KafkaBroker, fragile: Place
+) -> None:
+    """A coordinator that still loads answers with an error and no positions: that is not none."""
+    async with fragile.opened() as process:
+        consumer = process.consumer()
+        await process.log.append(spread(40))
+        read = await take(consumer, 40)
+        await consumer.publish_and_advance([], after(read))
+        broker.kill()
+        starting = asyncio.create_task(restart(broker))
+        while not starting.done():
+            assert await persist(lambda: process.log.positions(GROUP, [TOPIC])) == after(read)
+        await starting
+        assert await persist(consumer.committed) == after(read)
+        assert await persist(lambda: consumer.poll(records_max=10, wait_s=0.2)) == []
+
+
+async def test_an_append_to_a_frozen_broker_ends_in_time_and_goes_on_after_it(
+    broker: KafkaBroker, fragile: Place
+) -> None:
+    async with fragile.opened() as process:
+        await persist(lambda: process.log.append([said("before")]))
+        broker.freeze()
+        begun = time.monotonic()
+        many = [process.log.append([said("frozen", f"demo:{n}")]) for n in range(50)]
+        told = await asyncio.gather(*many, return_exceptions=True)
+        assert {type(error) for error in told} == {Unavailable}
+        with pytest.raises(Unavailable):
+            await process.log.append([said("frozen")])
+        assert time.monotonic() - begun < BOUND_S
+        broker.thaw()
+        await append_until_taken(process, 7, [])
+        standing = values(await everything(process.log))
+        assert {"before", "7"} <= set(standing) <= {"before", "frozen", "7"}
+
+
+async def test_whoever_asks_a_frozen_broker_is_told_in_time(
+    broker: KafkaBroker, fragile: Place
+) -> None:
+    async with fragile.opened() as process:
+        consumer = process.consumer()
+        await process.log.append(spread(4))
+        read = await take(consumer, 4)
+        broker.freeze()
+        place, *_ = after(read)
+        for asking in (
+            process.log.ends([TOPIC]),
+            process.log.positions(GROUP, [TOPIC]),
+            process.log.read(place, 0, 10),
+            process.log.grown([TOPIC], {}, 0.1),
+            consumer.poll(records_max=10, wait_s=0.2),
+            consumer.committed(),
+            consumer.publish_and_advance([said("x", topic=OTHER)], after(read)),
+        ):
+            async with asyncio.timeout(BOUND_S):
+                with pytest.raises(Unavailable):
+                    await asking
+        broker.thaw()
+        await persist(consumer.rewind)
+        await persist(consumer.committed)
+        assert set(values(await take(consumer, 4))) <= {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+async def test_closing_is_bounded_whatever_the_broker_does(
+    broker: KafkaBroker, fragile: Place, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = quiet_client().lines
+    before = sum(lines.values())
+    async with fragile.opened() as process:
+        consumer = process.consumer()
+        await process.log.append(spread(4))
+        await take(consumer, 4)
+        await process.log.grown([TOPIC], {}, 1)
+        await process.kafka.register("gateway", lambda _: None)
+        getattr(broker, how)()
+        pending = [asyncio.create_task(process.log.append([said("x")])) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        await process.kafka.close()
+        assert time.monotonic() - begun < BOUND_S
+        told = await asyncio.gather(*pending, return_exceptions=True)
+        assert {type(error) for error in told} == {Unavailable}
+    if how == "kill":  # and of what the client writes then, not all is told
+        assert capsys.readouterr().out.count("kafka_client") <= 12 < sum(lines.values()) - before
+
+
+async def test_answers_and_followers_come_back_with_the_broker(
+    broker: KafkaBroker, fragile: Place
+) -> None:
+    async with fragile.opened() as process:
+        came: list[Answer] = []
+
+        def deliver(answers: Sequence[Answer]) -> None:
+            came.extend(answers)
+
+        await process.kafka.register("gateway", deliver)
+        seen = await process.log.ends([TOPIC])
+        assert not await process.log.grown([TOPIC], seen, 0)
+        broker.kill()
+        await process.kafka.replies.send([Answer(ReplyTo("gateway", "lost"), b"{}")])
+        await asyncio.sleep(0.5)
+        await restart(broker)
+        await append_until_taken(process, 1, [])
+        async with asyncio.timeout(30):
+            assert await persist(lambda: process.log.grown([TOPIC], seen, 5))
+            number = 0
+            while not any(answer.reply_to.correlation_id.startswith("n") for answer in came):
+                reply_to = ReplyTo("gateway", f"n{number}")
+                await process.kafka.replies.send([Answer(reply_to, b"{}")])
+                number += 1
+                await asyncio.sleep(0.05)
