@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "tenants": Command("services.cli.tenants", "tenants"),
     "keys": Command("services.cli.keys", "app"),
     "dead-letters": Command("services.cli.dead_letters", "app"),
+    "topics": Command("services.cli.topics", "app"),
 }
 
 

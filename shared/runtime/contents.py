@@ -22,6 +22,7 @@ class Contents(Struct, frozen=True, kw_only=True):
             the marks of these take offsets, too.
         apart: log and store share no transaction, so that a document may be ahead of the committed
             positions until its record is read again.
+        unreadable: sentences on what is in the store and none of ours.
     """
 
     records: dict[str, list[Record]]
@@ -34,3 +35,4 @@ class Contents(Struct, frozen=True, kw_only=True):
     starts: dict[TopicPartition, int] = {}
     gaps: frozenset[str] = frozenset()
     apart: bool = False
+    unreadable: list[str] = []

@@ -38,6 +38,7 @@ CHECKS: Final[dict[str, Check]] = {
     "dispositions refold": refold_checks.dispositions_refold,
     "verdicts": request_checks.verdicts,
     "verdicts told": request_checks.verdicts_told,
+    "answers": request_checks.answers,
     "queued": disposition_checks.queued,
     "revisions": disposition_checks.revisions,
     "stored dispositions": disposition_checks.stored,

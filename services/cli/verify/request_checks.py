@@ -1,16 +1,28 @@
 """Checks of requests: each has one verdict, kept and told alike, or is a dead letter."""
 
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
 
 from services.cli.verify.disposition_checks import APPLIED, TOPOLOGY
 from services.cli.verify.fold import routes
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, place
+from services.worker.dispositions import CONFLICT
 from services.worker.model import DispositionsState, KeptVerdict, Requested
+from services.worker.topology import CALLS
 from shared.contracts import limits
+from shared.contracts.calls import CallDocument, EventOutcome
 from shared.contracts.dispositions import DispositionTold, Outcome, Verdict
 from shared.contracts.envelope import Record
-from shared.contracts.topics import DISPOSITION_EVENTS, DISPOSITION_REQUESTS, USER_EVENTS
+from shared.contracts.topics import (
+    DISPOSITION_EVENTS,
+    DISPOSITION_REQUESTS,
+    GATEWAY_REPLIES,
+    USER_EVENTS,
+)
 
 
 def verdicts(history: History) -> Result:
@@ -122,3 +134,56 @@ def _agree(
                 f"{place(told.record)} tells {data.outcome} ({data.rule}) of {verdict.request_id} "
                 f"of {key}, {verdict.outcome} ({verdict.rule}) was answered"
             )
+
+
+def answers(history: History) -> Result:
+    """Nobody was answered what is not stored: answers that the log keeps are the kept verdicts."""
+    result = Result(of="answers")
+    kept: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for _, state in history.dispositions.values():
+        for one in state.verdicts.values():
+            kept[one.verdict.call_id, one.verdict.request_id].append(one.verdict)
+    newest = _newest_versions(history)
+    for record in history.snapshot.records.get(GATEWAY_REPLIES, ()):
+        result.counted += 1
+        match _read_answer(record):
+            case None:
+                result.wrong(f"{place(record)} is no answer of ours")
+            case Verdict() as verdict if verdict.problem == CONFLICT:
+                continue  # answered so, and never kept
+            case Verdict() as verdict:
+                if verdict not in kept[verdict.call_id, verdict.request_id]:
+                    result.wrong(
+                        f"{place(record)} answers {verdict.request_id} {verdict.outcome} "
+                        f"({verdict.rule}), which is not stored"
+                    )
+            case EventOutcome() as outcome:
+                if outcome.version > newest.get(outcome.call_id, 0):
+                    result.wrong(f"{place(record)} answers of a version that is not stored")
+    return result
+
+
+def _newest_versions(history: History) -> dict[str, int]:
+    """By call id the newest version of any tenant's call of this id; answers name no tenant."""
+    newest: dict[str, int] = {}
+    for document in history.snapshot.documents.get(CALLS, ()):
+        call = msgspec.json.decode(document.state, type=CallDocument).call
+        newest[call.id] = max(newest.get(call.id, 0), call.version)
+    return newest
+
+
+def _read_answer(record: Record) -> Verdict | EventOutcome | None:
+    for decode in (_decode_verdict, _decode_outcome):
+        try:
+            return decode(record.value)
+        except msgspec.DecodeError:
+            continue
+    return None
+
+
+_decode_verdict: Final[Callable[[bytes], Verdict | EventOutcome]] = msgspec.json.Decoder(
+    Verdict
+).decode
+_decode_outcome: Final[Callable[[bytes], Verdict | EventOutcome]] = msgspec.json.Decoder(
+    EventOutcome
+).decode

@@ -44,7 +44,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         records: of every topic, by partition and offset.
         positions: per group, as committed.
         documents: of every collection.
-        ends, home, starts, gaps, apart: as of `Contents`.
+        ends, home, starts, gaps, apart, unreadable: as of `Contents`.
     """
 
     taken_ms: int
@@ -58,6 +58,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     starts: dict[TopicPartition, int] = {}
     gaps: frozenset[str] = frozenset()
     apart: bool = False
+    unreadable: tuple[str, ...] = ()
 
     def position(self, group: str, record: Record) -> int:
         """The committed position of the group on the record's partition."""
@@ -101,7 +102,7 @@ class History:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.unreadable: list[str] = []  # told records that could not be understood
+        self.unreadable = list(snapshot.unreadable)  # and told records that can't be understood
         self.told: dict[str, list[Told]] = {topic: self._read(topic) for topic in TOLD}
 
     def _read(self, topic: str) -> list[Told]:

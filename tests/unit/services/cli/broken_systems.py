@@ -4,7 +4,7 @@ Every one is the real code but for the lines that are replaced, and behaves well
 dies at the wrong moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,14 @@ from services.worker.history import HistoryProjection
 from shared.contracts.envelope import Event, Message, Record, to_message
 from shared.contracts.errors import WriteConflict
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS
-from shared.runtime.ports import Consumer, Document, Positions, TopicPartition
+from shared.runtime.ports import (
+    Batch,
+    Consumer,
+    Document,
+    Positions,
+    StateStore,
+    TopicPartition,
+)
 from shared.runtime.processor import Processor
 from shared.runtime.slot import Slot
 from tests.support.faults import Fault
@@ -205,6 +212,21 @@ class ProjectsLate(HistoryProjection):
         await self._store.upsert([line.entry for line in lines], outcomes)
 
 
+class AnswersFirst:
+    """`Commit` that answers before anything is durable."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    async def __call__(
+        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+    ) -> None:
+        await answer()
+        if batch.documents:
+            await self._store.save(batch.documents)
+        await consumer.publish_and_advance(batch.messages, batch.positions)
+
+
 async def writes_calls(night: Night) -> None:
     """Somebody else than callstate mends a call, by the rules of the store."""
     calls = [d for (name, _), d in sorted(night.store.documents.items()) if name == "calls"]
@@ -272,5 +294,6 @@ BROKEN: Final[dict[str, tuple[System, str]]] = {
     "strays dropped": (System(processor=DropsStrays), "places"),
     "strays decided where they are": (System(processor=DecidesStrays), "places"),
     "history moves on first": (System(projection=ProjectsLate), "history entries"),
+    "answers before they are durable": (System(commit=AnswersFirst), "answers"),
     "acknowledged records lost": (System(besides=forgets_records), "calls refold"),
 }

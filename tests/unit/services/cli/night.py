@@ -23,14 +23,21 @@ from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.dispositions import Policy
 from shared.contracts.envelope import Message, Record, ReplyTo
 from shared.contracts.errors import Retryable
-from shared.contracts.topics import TELEPHONY_EVENTS
+from shared.contracts.topics import GATEWAY_REPLIES, TELEPHONY_EVENTS
 from shared.runtime.commit import SeparateCommit
-from shared.runtime.ports import Batch, Consumer, StateStore, TopicPartition
+from shared.runtime.ports import (
+    Answer,
+    Batch,
+    Commit,
+    Consumer,
+    StateStore,
+    TopicPartition,
+)
 from shared.runtime.processor import Processor
 from shared.runtime.topology import Topology
 from tests.support.clock import FakeClock
 from tests.support.faults import POINTS, Crash, Fault, FaultyLog, FaultyStore
-from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryReplies, MemoryStateStore
+from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryStateStore
 from tests.unit.services.cli.shift import REPLACED, TENANTS, Teller, behind, taken
 
 CALLS: Final = 10
@@ -48,6 +55,18 @@ def as_it_is(consumer: Consumer, _: "Night", __: Fault) -> Consumer:
     return consumer
 
 
+class KeptReplies:
+    """`Replies` over the log itself."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+
+    async def send(self, answers: Sequence[Answer]) -> None:
+        self._log.put(
+            [Message(GATEWAY_REPLIES, one.reply_to.address, (), one.body) for one in answers]
+        )
+
+
 @dataclass(frozen=True)
 class System:
     """What the services are made of.
@@ -62,6 +81,7 @@ class System:
     store: Callable[[], MemoryStateStore] = MemoryStateStore
     consumer: Callable[[Consumer, "Night", Fault], Consumer] = as_it_is
     besides: Callable[["Night"], Awaitable[None]] = nothing_more
+    commit: Callable[[StateStore], Commit] = SeparateCommit
 
 
 class _Freezing:
@@ -215,7 +235,7 @@ class Night:
 
     async def _die(self, topology: Topology, point: str) -> None:
         fault = Fault(point)
-        processor, consumer = self._born(topology, fault, SeparateCommit(self._faulty(fault)))
+        processor, consumer = self._born(topology, fault, self.system.commit(self._faulty(fault)))
         with suppress(Crash, Retryable):
             for _ in range(self.random.randint(1, 4)):
                 await processor.turn(consumer)
@@ -268,7 +288,7 @@ class Night:
             event_log=self.log,
             store=self.store,
             commit=commit,
-            replies=MemoryReplies(),
+            replies=KeptReplies(self.log),
             records_max=self.random.randint(1, 12),
             wait_s=0,
         )

@@ -78,11 +78,21 @@ def test_a_server_that_imports_the_package_does_not_import_typer() -> None:
     assert ran.stdout == "False\n"
 
 
+AWAY = {
+    "AFTERCALL_PROFILE": "cluster",
+    "AFTERCALL_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    "AFTERCALL_MONGO_URL": "mongodb://127.0.0.1:1/aftercall",
+}
+
 # what was typed, with which settings, what is said on standard error
 MISTAKES = [
     ("gateway", {}, "aftercall: gateway runs alone with AFTERCALL_PROFILE=cluster only; set"),
     ("callstate", {}, "aftercall: callstate runs alone with AFTERCALL_PROFILE=cluster only; set"),
     ("worker", {}, "aftercall: worker runs alone with AFTERCALL_PROFILE=cluster only; set"),
+    ("topics apply", {}, "aftercall: topics apply needs the broker of the cluster profile; set"),
+    ("topics list", {}, "aftercall: topics list needs the broker of the cluster profile; set"),
+    ("topics list", AWAY, "aftercall: the broker at 127.0.0.1:1 did not answer: "),
+    ("verify", AWAY, "aftercall: the broker at 127.0.0.1:1 did not answer: "),
     ("config show", {"AFTERCALL_PROT": "1"}, "aftercall: AFTERCALL_PROT is not a setting; did"),
     ("doctor", {"AFTERCALL_PORT": "many"}, "aftercall: AFTERCALL_PORT: "),
     ("verify --data-dir nowhere", {}, "aftercall: nothing is stored in nowhere; "),
