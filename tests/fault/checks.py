@@ -26,8 +26,10 @@ from shared.contracts.topics import (
     TELEPHONY_EVENTS,
     TOLD,
     USER_EVENTS,
+    dead,
 )
 from tests.fault.floor import Told
+from tests.fault.listener import Listener
 from tests.support.cluster_product import PARTITIONS, Cluster, End, ServiceProcess, Use
 from tests.support.parts import ROOT
 from tests.support.product import AGENT
@@ -152,6 +154,7 @@ async def nothing_acknowledged_was_lost(url: str, told: Told, random: Random) ->
     async with aiohttp.ClientSession() as http:
         calls = await _calls(http, url)
         assert not told.calls - calls.keys(), "calls that were told of are not there"
+        assert not told.poison & calls.keys(), "calls of which nothing was understood"
         for call_id in told.calls:
             code, missed = _outcome(calls[call_id])
             assert code == latest.get(call_id), f"{call_id} should have {latest.get(call_id)}"
@@ -276,6 +279,19 @@ def calls_ended_once(told: Told, topics: dict[str, list[Published]]) -> None:
     )
     assert not [key for key, count in missed.items() if count > 1], "missed twice"
     assert told.calls <= {one.data["call_id"] for one in topics[CALLS_CHANGED]}
+
+
+async def poison_was_put_aside(cluster: Cluster, told: Told) -> None:
+    """What nobody could understand stands among the dead letters, and is no call."""
+    letters = await read_topics(cluster, (dead(TELEPHONY_EVENTS),))
+    assert {dict(one.headers)["ce_subject"].decode() for one in letters} == told.poison
+
+
+async def the_stream_told_all(listener: Listener, topics: dict[str, list[Published]]) -> None:
+    """Who followed the stream has heard everything, in order, however often it was cut off."""
+    names = {(f"{topic}:{one.key}", one.sequence) for topic, rows in topics.items() for one in rows}
+    async with asyncio.timeout(SETTLED_S):
+        await listener.hears(names)
 
 
 async def the_report_counts_what_was_told(url: str, topics: dict[str, list[Published]]) -> None:

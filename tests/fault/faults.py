@@ -159,6 +159,15 @@ def in_rebalance(role: str, point: str, action: Action, seconds: float = 0.0) ->
     return play
 
 
+def together(*plays: Play) -> Play:
+    """All at the same time."""
+
+    async def play(scene: Scene) -> None:
+        await asyncio.gather(*(one(scene) for one in plays))
+
+    return play
+
+
 def mongod_killed() -> Play:
     """kill -9, and started again."""
 
@@ -216,6 +225,10 @@ def _table() -> list[Fault]:
                 ),
             ]
         rows += [
+            Fault("blocked", f"{role}: {point}", ordered(role, point, "block", LONG_S), 0.3)
+            for point in ("saved", "published")
+        ]
+        rows += [
             Fault("no answer, and done", f"{role}: {point}", ordered(role, point, "fail"), 2)
             for point in (
                 "polled",
@@ -266,7 +279,31 @@ def _table() -> list[Fault]:
             Fault("frozen beyond its session", role, frozen(role, LONG_S), 0.4),
             Fault("told to stop, and started", role, restarted(role), 2),
         ]
-    return rows
+    return rows + _pairs()
+
+
+def _pairs() -> list[Fault]:
+    both = {
+        "callstate and worker killed, both having written": (
+            ordered("callstate", "saved", "kill"),
+            ordered("worker", "saved", "kill"),
+        ),
+        "worker killed, mongod too": (ordered("worker", "half saved", "kill"), mongod_killed()),
+        "callstate killed, broker too": (at_any_moment("callstate"), broker_killed()),
+        "gateway killed, worker having published": (
+            ordered("gateway", "asked", "kill"),
+            ordered("worker", "published", "kill"),
+        ),
+        "callstate and worker zombies": (
+            ordered("callstate", "saving", "stop", LONG_S),
+            ordered("worker", "saving", "stop", LONG_S),
+        ),
+        "late write and a rebalance": (
+            ordered("worker", "saving", "late", 1.0),
+            joined("worker"),
+        ),
+    }
+    return [Fault("two at once", name, together(*plays), 0.8) for name, plays in both.items()]
 
 
 TABLE: Final = tuple(_table())

@@ -18,11 +18,12 @@ from typing import Any, Final, Self
 import aiohttp
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from shared.contracts.envelope import Event, to_message
 from shared.contracts.ids import call_key
 from shared.contracts.topics import TELEPHONY_EVENTS
-from tests.support.cluster_product import Cluster
+from tests.support.cluster_product import PARTITIONS, Cluster
 from tests.support.product import AGENT, SWITCH
 
 HTTP_DESKS: Final = 10
@@ -54,6 +55,7 @@ class Told:
     """What the outside was told.
 
     Attributes:
+        poison: calls of which nothing was told that could be understood.
         verdicts: by idempotency key, acknowledged; in the order of each call.
         refusals: by idempotency key the refused request's status and problem code.
         statuses: how often each was answered to a write; 0 where there was no answer.
@@ -61,6 +63,7 @@ class Told:
     """
 
     calls: set[str] = field(default_factory=set)
+    poison: set[str] = field(default_factory=set)
     verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -87,8 +90,12 @@ class Switch:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._producer.stop(), WRITTEN_S)
 
-    async def write(self, events: Sequence[Event]) -> None:
-        """All, in this order; some may stand there twice."""
+    async def write(self, events: Sequence[Event], *, astray: bool = False) -> None:
+        """All, in this order; some may stand there twice.
+
+        Args:
+            astray: each in another partition than its key's, as by a foreign partitioner.
+        """
         assert self._producer is not None
         messages = [
             to_message(event, TELEPHONY_EVENTS, call_key(event.tenant, event.subject))
@@ -103,6 +110,7 @@ class Switch:
                             key=message.key.encode(),
                             value=message.value,
                             headers=list(message.headers),
+                            partition=(home(message.key) + astray) % PARTITIONS,
                         )
                         for message in messages
                     ]
@@ -122,6 +130,16 @@ def event(call: str, kind: str, data: dict[str, Any], *, ago_ms: int = 0) -> Eve
         tenant="demo",
         data=json.dumps(data).encode(),
     )
+
+
+def home(key: str) -> int:
+    """The partition where the records of a key belong."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % PARTITIONS)
+
+
+def poison(call: str) -> Event:
+    """An event that can't be understood."""
+    return event(call, "started", {"no such field": 1})
 
 
 def life(call: str, agent: str) -> list[Event]:
@@ -268,6 +286,10 @@ class Floor:
             random.shuffle(events)
             await switch.write(events)
             self.told.calls.update(calls)
+            await switch.write(life(f"s{turn}", "agent-1"), astray=True)
+            self.told.calls.add(f"s{turn}")
+            await switch.write([poison(f"x{turn}")])
+            self.told.poison.add(f"x{turn}")
             await asyncio.sleep(random.uniform(0.3, 1.2))
 
 

@@ -7,15 +7,16 @@ nothing of the process is left to say so, and so that its next life does not obe
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
-Action = Literal["kill", "stop", "delay", "fail", "late"]
-"""`kill`, `stop`: SIGKILL, SIGSTOP to itself. `delay`: wait. `fail`: say that log or store did not
-answer, having done it nevertheless. `late`: say so, and do it later."""
+Action = Literal["kill", "stop", "block", "fail", "late"]
+"""`kill`, `stop`: SIGKILL, SIGSTOP to itself. `block`: nothing else runs, but threads. `fail`: say
+that log or store did not answer, having done it all the same. `late`: say so, and do it later."""
 
 BATCH: Final = (
     "polled",
@@ -34,7 +35,7 @@ GATEWAY: Final = ("asking", "asked")
 
 
 class Order(Struct, frozen=True):
-    """What to do at the nth time that a point is reached; `seconds` for `delay` and `late`."""
+    """What to do at the nth time that a point is reached; `seconds` for `block` and `late`."""
 
     point: str
     action: Action
@@ -100,11 +101,13 @@ class Orders:
 
 
 def obey(order: Order | None) -> Order | None:
-    """Die, or stop until continued, where that is the order."""
+    """Die, stop until continued, or block, where that is the order."""
     if order is not None and order.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if order is not None and order.action == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
+    if order is not None and order.action == "block":
+        time.sleep(order.seconds)
     return order
 
 

@@ -43,13 +43,9 @@ def with_faults(profile: Profile, role: str, orders: Orders, random: Random | No
     )
 
 
-async def bear(order: Order | None) -> None:
-    """What an order means behind a call that went through: wait, or have no answer."""
-    if order is None:
-        return
-    if order.action == "delay":
-        await asyncio.sleep(order.seconds)
-    if order.action == "fail":
+def bear(order: Order | None) -> None:
+    """What an order means behind a call that went through: there is no answer."""
+    if order is not None and order.action == "fail":
         raise Unavailable(f"no answer at {order.point}, as ordered")
 
 
@@ -76,15 +72,15 @@ class FaultyStore(Through):
         if order is not None and order.action == "late":
             self._land_late(order.seconds, lambda: self._inner.save(documents))
             raise Unavailable("the write was given up, as ordered")
-        await bear(order)
+        bear(order)
         half = len(documents) // 2
         order = self._orders.due("half saved") if half else None
         if order is not None:
             await self._inner.save(documents[:half])
-            await bear(obey(order))
+            bear(obey(order))
             documents = documents[half:]
         await self._inner.save(documents)
-        await bear(self._orders.reach("saved"))
+        bear(self._orders.reach("saved"))
 
     def _land_late(self, seconds: float, write: Callable[[], Awaitable[None]]) -> None:
         async def land() -> None:
@@ -108,9 +104,9 @@ class FaultyHistory(Through):
         order = self._orders.due("history half written")
         if order is not None:
             await self._inner.upsert(entries, ())
-            await bear(obey(order))
+            bear(obey(order))
         await self._inner.upsert(entries, outcomes)
-        await bear(self._orders.reach("history written"))
+        bear(self._orders.reach("history written"))
 
 
 class FaultyLog(Through):
@@ -135,9 +131,9 @@ class FaultyLog(Through):
             "gateway": ("asking", "asked"),
             "callstate": ("sweeping", "swept"),
         }.get(self._role, ("", ""))
-        await bear(self._orders.reach(before))
+        bear(self._orders.reach(before))
         await self._inner.append(messages)
-        await bear(self._orders.reach(after))
+        bear(self._orders.reach(after))
 
 
 class FaultyConsumer(Through):
@@ -152,24 +148,24 @@ class FaultyConsumer(Through):
     async def poll(self, *, records_max: int, wait_s: float) -> list[Record]:
         records: list[Record] = await self._inner.poll(records_max=records_max, wait_s=wait_s)
         if records:
-            await bear(self._orders.reach(self._prefix + "polled"))
+            bear(self._orders.reach(self._prefix + "polled"))
         return records
 
     async def publish_and_advance(self, messages: Sequence[Message], positions: Positions) -> None:
-        await bear(self._orders.reach(self._prefix + "publishing"))
+        bear(self._orders.reach(self._prefix + "publishing"))
         order = self._orders.due(self._prefix + "half published") if messages else None
         if order is not None:
             half = (len(messages) + 1) // 2
             await self._log.append(messages[:half])
-            await bear(obey(order))
+            bear(obey(order))
             messages = messages[half:]
         order = self._orders.due(self._prefix + "published") if messages else None
         if order is not None:
             await self._log.append(messages)
-            await bear(obey(order))
+            bear(obey(order))
             messages = ()
         await self._inner.publish_and_advance(messages, positions)
-        await bear(self._orders.reach(self._prefix + "advanced"))
+        bear(self._orders.reach(self._prefix + "advanced"))
 
 
 class ChoppyConsumer(Through):

@@ -38,11 +38,11 @@ class Watched(ConsumerRebalanceListener):  # type: ignore[misc] # ships no types
         self._orders = orders
 
     async def on_partitions_revoked(self, revoked: Sequence[Any]) -> None:
-        await bear(self._orders.reach("revoking"))
+        bear(self._orders.reach("revoking"))
         await _done(self._inner.on_partitions_revoked(revoked))
 
     async def on_partitions_assigned(self, assigned: Sequence[Any]) -> None:
-        await bear(self._orders.reach("assigned"))
+        bear(self._orders.reach("assigned"))
         await _done(self._inner.on_partitions_assigned(assigned))
 
 

@@ -4,11 +4,12 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from aiokafka.partitioner import murmur2
 from typing_extensions import override
 
+from shared.contracts.ids import call_key
+from tests.fault.floor import home
 from tests.fault.orders import Desk
-from tests.support.cluster_product import PARTITIONS, Cluster, ServiceProcess
+from tests.support.cluster_product import Cluster, ServiceProcess
 from tests.support.parts import KafkaBroker, MongoServer
 
 SESSION_MS: Final = 4000  # shorter than the product's, for a member that died is waited for
@@ -51,6 +52,6 @@ def call_on(partition: int, name: str) -> str:
     """A call id whose records stand in this partition."""
     for number in count():
         call = f"{name}-{number}"
-        if (murmur2(f"demo:{call}".encode()) & 0x7FFFFFFF) % PARTITIONS == partition:
+        if home(call_key("demo", call)) == partition:
             return call
     raise AssertionError("there are numbers enough")

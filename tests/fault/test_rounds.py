@@ -20,6 +20,7 @@ import pytest
 from tests.fault import checks
 from tests.fault.faults import Fault, Scene, draw
 from tests.fault.floor import ASKED_S, Client, Floor, Told, life
+from tests.fault.listener import Listener
 from tests.fault.stage import Stage, call_on, usual
 from tests.support.cluster_product import PARTITIONS
 from tests.support.parts import KafkaBroker, MongoServer
@@ -84,63 +85,84 @@ async def a_call_on_each_partition(urls: list[str], name: str) -> None:
         await asyncio.gather(*(take(call) for call in names))
 
 
-async def play(
-    scene: Scene, faults: list[Fault], rounds: Rounds, working: asyncio.Task[None]
-) -> None:
-    """All of them, each recovered from before the next."""
-    for number, fault in enumerate(faults):
+class Night:
+    """One cluster, what works on it, and what is done to it."""
+
+    def __init__(self, stage: Stage, seed: int) -> None:
+        self.stage = stage
+        self.random = Random(seed)
+        self.rounds = Rounds()
+        self.urls = [stage.gateway().url]
+        self.floor = Floor(stage, self.urls, seed)
+        self.listener = Listener(self.urls)
+        self.scene = Scene(stage, stage.orders, self.random, self.urls)
+        self.told = self.floor.told
+
+    async def pass_by(self, faults: list[Fault]) -> None:
+        """All faults, each recovered from before the next, while work goes on."""
+        listening = asyncio.create_task(self.listener.listen())
+        await self.listener.following()
+        working = asyncio.create_task(self.floor.work())
+        try:
+            await asyncio.sleep(WARM_S)
+            for number, fault in enumerate(faults):
+                await self._round(number, fault)
+                for task in (working, listening):
+                    assert not task.done(), task.exception()
+            self.floor.stopping = True
+            async with asyncio.timeout(ENDED_S):
+                await working
+            settled_s = await checks.settled(self.stage)
+            print(f"settled in {settled_s:.1f} s")
+            await checks.the_stream_told_all(self.listener, await checks.published(self.stage))
+        finally:
+            working.cancel()
+            listening.cancel()
+
+    async def _round(self, number: int, fault: Fault) -> None:
         began = time.monotonic()
-        await fault.play(scene)
+        await fault.play(self.scene)
         injected = time.monotonic()
         async with asyncio.timeout(RECOVERED_S):
-            await scene.cluster.ready()
-            await a_call_on_each_partition(scene.urls, f"p{number}")
-            await checks.caught_up(scene.cluster)
-        rounds.note(fault, began, injected)
-        assert not working.done(), working.exception()
+            await self.stage.ready()
+            await a_call_on_each_partition(self.urls, f"p{number}")
+            await checks.caught_up(self.stage)
+        self.rounds.note(fault, began, injected)
+
+    async def hold(self) -> None:
+        """What was acknowledged, what is stored and what was published: all of it agrees."""
+        url, told, stage = self.urls[0], self.told, self.stage
+        await checks.nothing_acknowledged_was_lost(url, told, self.random)
+        topics = await checks.published(stage)
+        checks.verdicts_were_told_once(told, topics)
+        checks.calls_ended_once(told, topics)
+        await checks.the_report_counts_what_was_told(url, topics)
+        await checks.poison_was_put_aside(stage, told)
+        used = checks.nothing_grew(list(stage.processes.values()))
+        await stage.end_all()
+        checks.ends_are_explained(stage.ends)
+        found = await checks.verify(stage)
+        assert found["clean"], checks.violations(found)
+        print(
+            f"{len(told.calls)} calls, {len(told.verdicts)} verdicts, "
+            f"answers {dict(told.statuses)}, slowest {told.slowest_s:.1f} s, stream cut off "
+            f"{self.listener.cut_off} times, {self.scene.unreached} points not reached, {used}"
+        )
+        assert self.scene.unreached <= max(1, ROUNDS // 20)
 
 
 async def test_nothing_is_lost_or_done_twice_whatever_fails(
     parts_to_break: tuple[KafkaBroker, MongoServer], tmp_path: Path
 ) -> None:
-    random = Random(SEED)
-    rounds = Rounds()
     print(f"seed {SEED}, {ROUNDS} rounds")
     async with Stage(parts_to_break, tmp_path) as stage:
+        await stage.start(*usual(stage, SEED))
+        night = Night(stage, SEED)
         try:
-            await stage.start(*usual(stage, SEED))
-            gateway = stage.gateway()
-            urls = [gateway.url]
-            floor = Floor(stage, urls, SEED)
-            scene = Scene(stage, stage.orders, random, urls)
-            working = asyncio.create_task(floor.work())
-            try:
-                await asyncio.sleep(WARM_S)
-                await play(scene, draw(random, ROUNDS, ONLY), rounds, working)
-                floor.stopping = True
-                async with asyncio.timeout(ENDED_S):
-                    await working
-            finally:
-                working.cancel()
-            settled_s = await checks.settled(stage)
-            await checks.nothing_acknowledged_was_lost(gateway.url, floor.told, random)
-            topics = await checks.published(stage)
-            checks.verdicts_were_told_once(floor.told, topics)
-            checks.calls_ended_once(floor.told, topics)
-            await checks.the_report_counts_what_was_told(gateway.url, topics)
-            used = checks.nothing_grew(list(stage.processes.values()))
-            await stage.end_all()
-            checks.ends_are_explained(stage.ends)
-            found = await checks.verify(stage)
-            assert found["clean"], checks.violations(found)
+            await night.pass_by(draw(night.random, ROUNDS, ONLY))
+            await night.hold()
         except BaseException:
-            print(*rounds.kinds(), *stage.account(), sep="\n")
+            print(*stage.account(), sep="\n")
             raise
-    told = floor.told
-    print(*rounds.kinds(), sep="\n")
-    print(
-        f"{len(told.calls)} calls, {len(told.verdicts)} verdicts, answers {dict(told.statuses)}, "
-        f"slowest {told.slowest_s:.1f} s, settled in {settled_s:.1f} s, "
-        f"{scene.unreached} points not reached, {used}"
-    )
-    assert scene.unreached <= max(1, ROUNDS // 20)
+        finally:
+            print(*night.rounds.kinds(), sep="\n")
