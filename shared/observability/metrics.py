@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shared.runtime.processor import Turn
+from shared.runtime.deciding import Turn
 
 
 class Metrics:

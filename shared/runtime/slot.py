@@ -1,5 +1,6 @@
 """One document while a batch is folded into it: state, numbers given, effects caused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.json import encode
@@ -51,7 +52,7 @@ class Slot:
         self.outbox.append(Effect((record.topic, record.partition, record.offset), message))
         return message
 
-    def written(self, collection: str, key: str, kept: tuple[Effect, ...]) -> Document:
+    def written(self, collection: str, key: str, kept: Sequence[Effect]) -> Document:
         """The document to write: next revision, watermarks and outbox brought up to date."""
         before = self.document
         return Document(

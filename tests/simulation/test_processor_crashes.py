@@ -61,6 +61,7 @@ async def live(log: EventLog, store: StateStore, seed: int, crashes: int) -> lis
             replies=MemoryReplies(),
             records_max=random.randint(1, 12),
             wait_s=0,
+            much=random.choice((1, 3, 256)),  # mostly the next batch is decided ahead
         )
         consumer = FaultyLog(log, fault, random).consumer("tally", TallyTopology.topics)
         try:

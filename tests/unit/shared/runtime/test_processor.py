@@ -12,8 +12,9 @@ from shared.contracts.errors import Bug, Unavailable
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS, dead
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.dead_letters import put_back
+from shared.runtime.deciding import Turn
 from shared.runtime.ports import Document, Index, TopicPartition, unpack
-from shared.runtime.processor import Processor, Turn
+from shared.runtime.processor import Processor
 from shared.runtime.topology import Routed
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog, MemoryReplies, MemoryStateStore
@@ -286,7 +287,7 @@ def call_document(revision: int) -> Document:
 async def test_a_call_read_too_early_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(BesideTopology())
     await rig.store.save([call_document(1)])
-    monkeypatch.setattr("shared.runtime.processor.STALE_READ_WAIT_S", 0)
+    monkeypatch.setattr("shared.runtime.deciding.STALE_READ_WAIT_S", 0)
     await rig.log.append([said(DISPOSITION_REQUESTS, "t:k", "1.1")])
     turning = asyncio.ensure_future(rig.turn())
     await asyncio.sleep(0)
@@ -298,7 +299,7 @@ async def test_a_call_read_too_early_is_read_again(monkeypatch: pytest.MonkeyPat
 async def test_a_call_is_as_new_as_the_newest_of_the_batch_asks_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.runtime.processor.STALE_READ_WAIT_S", 0)
+    monkeypatch.setattr("shared.runtime.deciding.STALE_READ_WAIT_S", 0)
     rig = Rig(BesideTopology())
     await rig.store.save([call_document(1)])
     await rig.log.append([said(DISPOSITION_REQUESTS, "t:k", value) for value in ("1.1", "any.1")])
@@ -307,7 +308,7 @@ async def test_a_call_is_as_new_as_the_newest_of_the_batch_asks_for(
 
 
 async def test_a_call_that_stays_behind_stops_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.runtime.processor.STALE_READ_WAIT_S", 0)
+    monkeypatch.setattr("shared.runtime.deciding.STALE_READ_WAIT_S", 0)
     rig = Rig(BesideTopology())
     await rig.log.append([said(DISPOSITION_REQUESTS, "t:k", "1.1")])
     with pytest.raises(Bug, match="stays behind"):

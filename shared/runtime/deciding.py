@@ -1,0 +1,275 @@
+"""From polled records to what is to be made durable: route, load, recover, fold.
+
+Nothing is written here. What is decided stands in memory alone, and may be dropped at any time.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+from msgspec.json import Encoder
+
+from shared.contracts import limits
+from shared.contracts.envelope import Message, Record
+from shared.contracts.errors import Bug, Poison
+from shared.kernel import Publish
+from shared.runtime.dead_letters import dead_letter
+from shared.runtime.ports import (
+    Answer,
+    Batch,
+    Document,
+    Effect,
+    EventLog,
+    StateStore,
+    TopicPartition,
+    unpack,
+)
+from shared.runtime.slot import Slot
+from shared.runtime.topology import Routed, Topology
+
+STALE_READS_MAX: Final = 40
+STALE_READ_WAIT_S: Final = 0.05
+
+_Passed = tuple[Record, Message]
+
+_encode: Final = Encoder().encode
+
+log = structlog.get_logger()
+
+
+class Turn(Struct, frozen=True):
+    """What one turn did, for metrics."""
+
+    group: str
+    records: int
+    documents: int
+    messages: int
+    dead: int
+    recovered: int
+    moved: int
+
+
+class Decided(Struct, frozen=True):
+    """What records have come to.
+
+    Attributes:
+        left: polled, not dealt with, because a document's outbox is full.
+    """
+
+    batch: Batch
+    answers: Sequence[Answer]
+    left: Sequence[Record]
+    turn: Turn
+
+
+class Deciding:
+    """The steps of one topology that write nothing."""
+
+    def __init__(self, topology: Topology, event_log: EventLog, store: StateStore) -> None:
+        self._topology = topology
+        self._event_log = event_log
+        self._store = store
+        # What will be durable before anything that is decided now; None: to be read again.
+        self._committed: dict[TopicPartition, int] | None = None
+
+    def _route(
+        self, records: Sequence[Record]
+    ) -> tuple[list[tuple[Record, Routed]], list[_Passed], list[_Passed]]:
+        """What is decided here, the dead letters, and what is moved to its own partition.
+
+        A writer with another partitioner puts a key where no watermark of its document counts, and
+        where another process may own it. Such a record goes on, as it came, to where it belongs.
+        """
+        routed: list[tuple[Record, Routed]] = []
+        dead: list[_Passed] = []
+        moved: list[_Passed] = []
+        for record in records:
+            try:
+                item = self._topology.route(record)
+                if self._event_log.partition(record.key) == record.partition:
+                    routed.append((record, item))
+                else:
+                    moved.append((record, _as_it_came(record)))
+            except Poison as poison:
+                log.warning(
+                    "dead_letter",
+                    group=self._topology.group,
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    reason=poison.reason,
+                )
+                dead.append((record, dead_letter(record, poison)))
+        return routed, dead, moved
+
+    async def _decide(
+        self,
+        records: Sequence[Record],
+        routed: Sequence[tuple[Record, Routed]],
+        dead: Sequence[_Passed],
+        moved: Sequence[_Passed],
+    ) -> Decided:
+        """Load the documents, and decide the records in order.
+
+        Raises:
+            Retryable: nothing was decided.
+            Bug: the call that a change tells of is not to be had.
+        """
+        slots = await self._load([item for _, item in routed])
+        recovered = self._recover(slots)
+        answers, messages, taken = self._fold(records, routed, slots)
+        if taken < len(records):
+            polled = {_place(record) for record in records[:taken]}
+            dead = [passed for passed in dead if _place(passed[0]) in polled]
+            moved = [passed for passed in moved if _place(passed[0]) in polled]
+        batch = Batch(
+            documents=self._changed(slots),
+            messages=(*recovered, *messages, *(message for _, message in (*dead, *moved))),
+            positions=_positions(records[:taken]),
+        )
+        turn = Turn(
+            group=self._topology.group,
+            records=taken,
+            documents=len(batch.documents),
+            messages=len(messages),
+            dead=len(dead),
+            recovered=len(recovered),
+            moved=len(moved),
+        )
+        return Decided(batch, answers, records[taken:], turn)
+
+    async def _load(self, routed: Sequence[Routed]) -> dict[tuple[str, str], Slot]:
+        """Every document of the batch, and what is read beside it, in one query a collection."""
+        topology = self._topology
+        keys: dict[str, dict[str, int]] = {name: {} for name in topology.aggregates}
+        for item in routed:
+            versions = keys[item.collection]
+            if versions.get(item.key, -1) < item.beside_version:
+                versions[item.key] = item.beside_version
+        slots: dict[tuple[str, str], Slot] = {}
+        for collection, versions in keys.items():
+            if not versions:
+                continue
+            found, beside = await asyncio.gather(
+                self._store.load(collection, list(versions)), self._load_beside(versions)
+            )
+            aggregate = topology.aggregates[collection]
+            for key in versions:
+                slots[collection, key] = Slot(aggregate, found.get(key), beside.get(key))
+        return slots
+
+    async def _load_beside(self, versions: dict[str, int]) -> dict[str, Any]:
+        """The documents beside, none older than the change that a record has told of."""
+        collection = self._topology.beside
+        if collection is None:
+            return {}
+        beside: dict[str, Any] = {}
+        waiting = list(versions)
+        for _ in range(STALE_READS_MAX):
+            found = await self._store.load(collection, waiting)
+            stale = []
+            for key in waiting:
+                document = found.get(key)
+                version = 0
+                if document is not None:
+                    beside[key], version = self._topology.read_beside(document.state)
+                if version < versions[key]:
+                    stale.append(key)
+            if not stale:
+                return beside
+            waiting = stale
+            await asyncio.sleep(STALE_READ_WAIT_S)
+        raise Bug(f"{collection} stays behind the changes told of it: {waiting[0]}")
+
+    def _recover(self, slots: dict[tuple[str, str], Slot]) -> list[Message]:
+        """Stored effects that may never have been published, each document's in its order."""
+        return [
+            effect.message
+            for slot in slots.values()
+            if slot.document is not None
+            for effect in self._unpublished(slot.document)
+        ]
+
+    def _unpublished(self, document: Document) -> tuple[Effect, ...]:
+        if not document.outbox:
+            return ()
+        committed = self._committed or {}
+        partition = self._event_log.partition(document.key)
+        # No effect has a source beyond the watermark of its topic; so mostly one need not look.
+        if all(
+            offset < committed.get(TopicPartition(topic, partition), 0)
+            for topic, offset in document.watermarks.items()
+        ):
+            return ()
+        return tuple(
+            effect
+            for effect in unpack(document.outbox)
+            if effect.source[2] >= committed.get(TopicPartition(*effect.source[:2]), 0)
+        )
+
+    def _fold(
+        self,
+        records: Sequence[Record],
+        routed: Sequence[tuple[Record, Routed]],
+        slots: dict[tuple[str, str], Slot],
+    ) -> tuple[list[Answer], list[Message], int]:
+        """Decide the records in order; stops early when a document's outbox is full.
+
+        Returns:
+            Answers, messages, and how many of the polled records are dealt with.
+        """
+        answers: list[Answer] = []
+        messages: list[Message] = []
+        for record, item in routed:
+            slot = slots[item.collection, item.key]
+            if slot.covers(record):
+                answer = slot.aggregate.recall(slot.state, item.input)
+            else:
+                if len(slot.outbox) >= limits.EFFECTS_PER_DOCUMENT_MAX:
+                    return answers, messages, records.index(record)
+                decision = slot.aggregate.decide(slot.state, item.input, slot.beside)
+                answer = decision.answer
+                self._apply(slot, decision.state, decision.effects, item, record, messages)
+            if answer is not None and item.reply_to is not None:
+                answers.append(Answer(item.reply_to, _encode(answer)))
+        return answers, messages, len(records)
+
+    def _apply(
+        self,
+        slot: Slot,
+        state: Any,
+        effects: Sequence[Publish],
+        item: Routed,
+        record: Record,
+        messages: list[Message],
+    ) -> None:
+        if state is slot.state and not effects:
+            return
+        slot.state = state
+        slot.changed[record.topic] = record.offset
+        for publish in effects:
+            message = slot.cause(publish, item, record, self._topology.source)
+            messages.append(message)
+
+    def _changed(self, slots: dict[tuple[str, str], Slot]) -> tuple[Document, ...]:
+        return tuple(
+            slot.written(
+                collection, key, () if slot.document is None else self._unpublished(slot.document)
+            )
+            for (collection, key), slot in slots.items()
+            if slot.changed
+        )
+
+
+def _as_it_came(record: Record) -> Message:
+    return Message(record.topic, record.key, record.headers, record.value)
+
+
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
+
+
+def _positions(records: Sequence[Record]) -> dict[TopicPartition, int]:
+    return {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}

@@ -1,0 +1,233 @@
+"""Where much waits: the next batch is decided while one is made durable, but written after it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from shared.contracts import limits
+from shared.contracts.envelope import Message
+from shared.contracts.errors import PartitionsMoved, Unavailable
+from shared.contracts.topics import CALLS_CHANGED, TELEPHONY_EVENTS
+from shared.runtime.deciding import Turn
+from shared.runtime.ports import Batch, Consumer
+from shared.runtime.processor import Processor
+from tests.support.clock import FakeClock
+from tests.support.memory import MemoryLog, MemoryReplies, MemoryStateStore
+from tests.support.tally import TallyTopology, Told, said
+
+pytestmark = pytest.mark.asyncio
+
+
+class Rig:
+    """A processor of small batches, whose commit waits at two gates: to write, and to publish."""
+
+    def __init__(self, *, records_max: int = 2, much: int = 2) -> None:
+        self.records_max = records_max
+        self.much = much
+        self.log = MemoryLog(FakeClock(), partitions=1)
+        self.store = MemoryStateStore()
+        self.turns: list[Turn] = []
+        self.write = asyncio.Event()
+        self.publish = asyncio.Event()
+        self.publish.set()
+        self.write.set()
+        self.start()
+
+    def start(self) -> None:
+        self.processor = Processor(
+            TallyTopology(),
+            event_log=self.log,
+            store=self.store,
+            commit=self.commit,
+            replies=MemoryReplies(),
+            observe=self.turns.append,
+            records_max=self.records_max,
+            wait_s=0,
+            much=self.much,
+        )
+        self.consumer = self.log.consumer("tally", TallyTopology.topics)
+
+    async def commit(
+        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+    ) -> None:
+        await self.write.wait()
+        await self.store.save(batch.documents)
+        await answer()
+        await self.publish.wait()
+        await consumer.publish_and_advance(batch.messages, batch.positions)
+
+    async def say(self, number: int) -> None:
+        await self.log.append([inputs(n) for n in range(1, number + 1)])
+
+    async def turn(self) -> None:
+        await self.processor.turn(self.consumer)
+
+    async def stands(self, *, loads: int, saves: int) -> None:
+        """Come to rest, and be exactly there."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (self.store.loads, self.store.saves) == (loads, saves)
+
+    async def run_until(self, number: int) -> None:
+        """Run until the last of so many inputs is told; seconds at most."""
+        stopping = asyncio.Event()
+        running = asyncio.ensure_future(self.processor.run(stopping))
+        async with asyncio.timeout(10):
+            while in_order(number)[-1] not in self.told():
+                await asyncio.sleep(0.001)
+        stopping.set()
+        await running
+
+    def told(self) -> list[tuple[str, int]]:
+        """Inputs as told, each with the sequence of its telling."""
+        return [
+            (
+                msgspec.json.decode(record.value, type=Told).input,
+                int(dict(record.headers)["ce_sequence"]),
+            )
+            for record in self.log.all(CALLS_CHANGED)
+        ]
+
+
+def inputs(number: int) -> Message:
+    return said(TELEPHONY_EVENTS, "t:k", f"{number}.1")
+
+
+def in_order(number: int) -> list[tuple[str, int]]:
+    return [(f"{n}.1", n) for n in range(1, number + 1)]
+
+
+async def test_documents_are_read_again_only_when_they_are_written() -> None:
+    rig = Rig()
+    rig.write.clear()
+    await rig.say(4)
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=1, saves=0)
+    rig.write.set()
+    await turning
+    assert rig.store.loads == 2
+
+
+async def test_the_next_batch_is_decided_but_not_written_before_all_is_published() -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.say(4)
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=2, saves=1)
+    assert not turning.done()
+    rig.publish.set()
+    await turning
+    assert rig.told() == in_order(2)
+    await rig.turn()
+    assert (rig.store.saves, rig.told()) == (2, in_order(4))
+
+
+async def test_what_is_on_its_way_is_not_published_again_by_the_batch_behind() -> None:
+    rig = Rig()
+    await rig.say(6)
+    for _ in range(3):
+        await rig.turn()
+    assert [turn.recovered for turn in rig.turns] == [0, 0, 0]
+    assert rig.told() == in_order(6)
+
+
+async def test_a_small_batch_is_made_durable_by_itself() -> None:
+    rig = Rig()
+    await rig.say(3)
+    await rig.turn()
+    await rig.log.append([inputs(4)])
+    await rig.turn()
+    assert rig.told() == in_order(3)
+    assert rig.store.loads == 2
+    await rig.turn()
+    assert rig.told() == in_order(4)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("where", ["save", "publish", "advance"])
+async def test_with_a_batch_that_fails_goes_what_was_decided_behind_it(
+    where: str, applied: bool
+) -> None:
+    rig = Rig()
+    await rig.say(6)
+    (rig.store if where == "save" else rig.log).fail_next(where, applied=applied)
+    await rig.run_until(6)
+    assert list(dict.fromkeys(rig.told())) == in_order(6)
+    assert [told for told in rig.told() if told[1] > 2] == in_order(6)[2:]
+
+
+async def test_nothing_is_decided_behind_a_write_that_failed() -> None:
+    rig = Rig()
+    await rig.say(4)
+    rig.store.fail_next("save")
+    with pytest.raises(Unavailable):
+        await rig.turn()
+    assert rig.store.loads == 1
+
+
+async def test_a_batch_is_durable_though_the_next_one_can_not_be_decided() -> None:
+    rig = Rig()
+    await rig.say(4)
+    rig.publish.clear()
+    turning = asyncio.ensure_future(rig.turn())
+    rig.write.clear()
+    await rig.stands(loads=1, saves=0)
+    rig.store.fail_next("load")
+    rig.write.set()
+    rig.publish.set()
+    with pytest.raises(Unavailable):
+        await turning
+    assert rig.told() == in_order(2)
+    assert [turn.records for turn in rig.turns] == [2]
+
+
+async def test_a_batch_is_dropped_whole_when_its_partitions_move_before_it_is_written() -> None:
+    rig = Rig()
+    await rig.say(4)
+    original = rig.consumer.poll
+
+    async def poll_then_move(*, records_max: int, wait_s: float) -> object:
+        found = await original(records_max=records_max, wait_s=wait_s)
+        rig.log.move_partitions()
+        return found
+
+    rig.consumer.poll = poll_then_move  # type: ignore[method-assign, assignment]
+    with pytest.raises(PartitionsMoved):
+        await rig.turn()
+    assert (rig.store.saves, rig.told()) == (0, [])
+    rig.start()
+    await rig.turn()
+    await rig.turn()
+    assert rig.told() == in_order(4)
+
+
+@pytest.mark.parametrize("where", [None, "save", "publish"])
+async def test_what_a_full_outbox_has_left_over_is_decided_ahead_in_its_order(
+    where: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "EFFECTS_PER_DOCUMENT_MAX", 2)
+    rig = Rig(records_max=5, much=1)
+    await rig.say(8)
+    if where is not None:
+        (rig.store if where == "save" else rig.log).fail_next(where)
+    await rig.run_until(8)
+    assert rig.told() == in_order(8)
+
+
+async def test_told_to_go_at_once_it_leaves_nothing_running() -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.say(4)
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=2, saves=1)
+    turning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turning
+    assert len(asyncio.all_tasks()) == 1
+    rig.start()
+    rig.publish.set()
+    for _ in range(2):
+        await rig.turn()
+    assert rig.told() == in_order(4)
