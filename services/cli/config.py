@@ -54,13 +54,29 @@ def _text(value: Any) -> str | None:
 
 @app.command()
 def check() -> None:
-    """Check the settings and the tenants file, as the service does when it starts."""
+    """Check the settings and the tenants file, as the service does when it starts.
+
+    Nothing is connected to: that is `aftercall doctor`.
+    """
     from services.processes import read_directory  # noqa: PLC0415 - not for `--help`
     from services.settings import SettingsError  # noqa: PLC0415 - same
 
     configured = settings()
     try:
         directory = read_directory(configured)
+        said = [f"ok: profile {configured.profile}, {len(directory.all())} tenants"]
+        if configured.profile == "cluster":
+            said = _with_cluster(said[0], configured)
     except SettingsError as error:
         stop(str(error), "correct it, then check again")
-    typer.echo(f"ok: profile {configured.profile}, {len(directory.all())} tenants")
+    for line in said:
+        typer.echo(line)
+
+
+def _with_cluster(said: str, configured: "Settings") -> list[str]:
+    """The same, with what is meant of broker and store, and what may surprise."""
+    from services.cli.cluster_settings import database, notes  # noqa: PLC0415 - as above
+
+    topics = f"topics {configured.topic_prefix}* with {configured.topic_partitions} partitions"
+    first = f"{said}, {topics}, database {database(configured)}"
+    return [first, *(f"note: {note}" for note in notes(configured))]

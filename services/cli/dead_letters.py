@@ -1,11 +1,6 @@
-"""`aftercall dead-letters`: what could not be processed, and the way back for it.
+"""`aftercall dead-letters`: what could not be processed, and the way back for it."""
 
-A letter stays where it is when it is put back. What goes back carries the letter's place in a
-header, so that nothing is put back twice by accident.
-"""
-
-import asyncio
-import sqlite3
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,16 +8,17 @@ import typer
 from msgspec import Struct
 
 from services.cli.configured import settings
-from services.cli.output import show_rows, stop
+from services.cli.output import show_json, show_rows, stop
 
 if TYPE_CHECKING:
-    from shared.contracts.envelope import Message, Record
+    from services.cli.clustered import Broker
+    from services.cli.letters import Letter
 
-PUT_BACK: Final = "dead_put_back"  # header of a record that was: the place of its letter
 COLUMNS: Final = ("letter", "at", "reason", "detail", "origin", "key", "type", "put_back")
 
 DataDir = Annotated[
-    Path | None, typer.Option(help="Where data is kept; AFTERCALL_DATA_DIR by default.")
+    Path | None,
+    typer.Option(help="An embedded store; what is configured by default."),
 ]
 
 app = typer.Typer(
@@ -32,12 +28,39 @@ app = typer.Typer(
 )
 
 
-class Letter(Struct, frozen=True):
-    """A dead letter. `place` is `topic/partition/offset`."""
+class Source(Struct, frozen=True):
+    """Where the letters are: on the broker, or in a file."""
 
-    place: str
-    record: "Record"
-    put_back: bool
+    broker: "Broker | None"
+    data_dir: Path
+
+    def letters(self) -> "list[Letter]":
+        """Every letter, oldest first; ends the command where nothing can be read."""
+        from services.cli.clustered import run  # noqa: PLC0415 - not for `--help`
+        from services.cli.letters import sent_letters, stored_letters  # noqa: PLC0415 - same
+
+        if self.broker is not None:
+            return run(sent_letters(self.broker))
+        return stored_letters(self.data_dir)
+
+    def put_back(self, letters: "list[Letter]") -> None:
+        """Append them to the topics they came from."""
+        from services.cli.clustered import run  # noqa: PLC0415 - not for `--help`
+        from services.cli.letters import put_back_sent, put_back_stored  # noqa: PLC0415 - same
+
+        if self.broker is not None:
+            run(put_back_sent(self.broker, letters))
+        else:
+            put_back_stored(self.data_dir, letters)
+
+
+def _source(data_dir: Path | None) -> Source:
+    from services.cli.clustered import broker_of  # noqa: PLC0415 - not for `--help`
+
+    configured = settings()
+    if data_dir is None and configured.profile == "cluster":
+        return Source(broker_of(configured, "dead-letters"), configured.data_dir)
+    return Source(None, data_dir or configured.data_dir)
 
 
 @app.command("list")
@@ -47,8 +70,40 @@ def list_letters(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the dead letters, oldest first, each with its reason."""
-    letters = _letters(data_dir or settings().data_dir)
-    show_rows(COLUMNS, [_row(letter) for letter in letters], as_json=as_json)
+    rows = [_row(letter) for letter in _source(data_dir).letters()]
+    show_rows(COLUMNS, rows, as_json=as_json)
+
+
+@app.command()
+def show(
+    place: Annotated[str, typer.Argument(help="Which: topic/partition/offset, as listed.")],
+    data_dir: DataDir = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show one letter whole, with its headers and its value as they came.
+
+    It may hold what is personal: it is what somebody sent.
+    """
+    (letter,) = _choose(_source(data_dir).letters(), [place], again=True)
+    record = letter.record
+    shown = _row(letter) | {
+        "headers": {name: value.decode(errors="replace") for name, value in record.headers},
+        **_value(record.value),
+    }
+    if as_json:
+        show_json(shown)
+        return
+    for name, value in shown.items():
+        typer.echo(f"{name}: {value}")
+
+
+def _value(value: bytes) -> dict[str, str]:
+    """As text where it is text."""
+    try:
+        return {"value": value.decode()}
+    except UnicodeDecodeError:
+        return {"value_base64": b64encode(value).decode()}
 
 
 @app.command("put-back")
@@ -61,102 +116,59 @@ def put_back(
     everything: Annotated[
         bool, typer.Option("--all", help="All that were not put back before.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where it was put back before.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; else only say what would be.")] = False,
 ) -> None:
-    """Append dead letters to the topics they came from, as they were. The service must be stopped.
+    """Append dead letters to the topics they came from, as they were.
 
-    What is still wrong with them makes them dead letters again.
+    What is still wrong with them makes them dead letters again. Each is remembered as put back, and
+    not put back once more unless you say --again. (A crash of this very command may leave letters
+    put back and not remembered: an event or a request that comes twice changes nothing.) The
+    embedded service must be stopped; with the cluster profile services may run.
     """
     if everything == bool(places):
         stop("it is not clear which letters", "name their places, or give --all")
-    where = data_dir or settings().data_dir
-    chosen = _choose(_letters(where), places or [])
+    source = _source(data_dir)
+    chosen = _choose(source.letters(), places or [], again=again)
     for letter in chosen:
         typer.echo(f"{letter.place} -> {letter.record.topic.removesuffix('.dead')}")
     if not yes:
         typer.echo(f"{len(chosen):,} would be put back; add --yes to do it")
         return
     if chosen:
-        asyncio.run(_append(where, [_message(letter) for letter in chosen]))
-    typer.echo(f"{len(chosen):,} put back; start the service to process them")
+        source.put_back(chosen)
+    then = "start the service to process them" if source.broker is None else "they are read now"
+    typer.echo(f"{len(chosen):,} put back; {then}")
 
 
-def _choose(letters: list[Letter], places: list[str]) -> list[Letter]:
+def _choose(letters: "list[Letter]", places: list[str], *, again: bool) -> "list[Letter]":
     """The letters at these places; without any, all that were not put back before."""
     if not places:
-        return [letter for letter in letters if not letter.put_back]
+        return [letter for letter in letters if again or not letter.put_back]
     known = {letter.place: letter for letter in letters}
     for place in places:
         if place not in known:
             stop(f"there is no dead letter {place}", "see `aftercall dead-letters list`")
+        if known[place].put_back and not again:
+            stop(f"{place} was put back before", "add --again if it is to go once more")
     return [known[place] for place in dict.fromkeys(places)]
 
 
-def _letters(data_dir: Path) -> list[Letter]:
-    """Every letter, oldest first; ends the command where nothing can be read."""
-    from shared.adapters.embedded import SchemaRefused  # noqa: PLC0415 - not for `--help`
-    from shared.adapters.embedded.reading import read_topics  # noqa: PLC0415 - same
-
-    try:
-        dead = read_topics(data_dir, ".dead")
-        live = read_topics(data_dir, "") if dead else {}
-    except FileNotFoundError:
-        stop(f"nothing is stored in {data_dir}", "name another by --data-dir or AFTERCALL_DATA_DIR")
-    except (SchemaRefused, OSError, sqlite3.Error) as error:
-        stop(f"{data_dir} can't be read: {error}", "see `aftercall doctor`")
-    returned = {_header(record, PUT_BACK) for records in live.values() for record in records}
-    letters = [
-        Letter(place, record, place in returned)
-        for records in dead.values()
-        for record in records
-        for place in [f"{record.topic}/{record.partition}/{record.offset}"]
-    ]
-    return sorted(letters, key=lambda letter: (letter.record.timestamp_ms, letter.place))
-
-
-def _row(letter: Letter) -> dict[str, object]:
-    from shared.contracts.instants import to_wire  # noqa: PLC0415 - not for `--help`
+def _row(letter: "Letter") -> dict[str, object]:
+    from services.cli.letters import header  # noqa: PLC0415 - not for `--help`
+    from shared.contracts.instants import to_wire  # noqa: PLC0415 - same
     from shared.runtime.dead_letters import DETAIL, ORIGIN, REASON  # noqa: PLC0415 - same
 
     record = letter.record
     return {
         "letter": letter.place,
         "at": to_wire(record.timestamp_ms),
-        "reason": _header(record, REASON),
-        "detail": _header(record, DETAIL),
-        "origin": _header(record, ORIGIN),
+        "reason": header(record, REASON),
+        "detail": header(record, DETAIL),
+        "origin": header(record, ORIGIN),
         "key": record.key,
-        "type": _header(record, "ce_type"),
+        "type": header(record, "ce_type"),
         "put_back": letter.put_back,
     }
-
-
-def _header(record: "Record", name: str) -> str | None:
-    for known, value in record.headers:
-        if known == name:
-            return value.decode(errors="replace")
-    return None
-
-
-def _message(letter: Letter) -> "Message":
-    from shared.contracts.envelope import Message  # noqa: PLC0415 - not for `--help`
-    from shared.runtime.dead_letters import put_back  # noqa: PLC0415 - same
-
-    message = put_back(letter.record)
-    kept = tuple(header for header in message.headers if header[0] != PUT_BACK)
-    headers = (*kept, (PUT_BACK, letter.place.encode()))
-    return Message(message.topic, message.key, headers, message.value)
-
-
-async def _append(data_dir: Path, messages: "list[Message]") -> None:
-    from shared.adapters.clock import SystemClock  # noqa: PLC0415 - not for `--help`
-    from shared.adapters.embedded import DataDirLocked, open_embedded  # noqa: PLC0415 - same
-
-    try:
-        embedded = await open_embedded(data_dir, SystemClock())
-    except DataDirLocked as error:
-        stop(str(error), "stop the service, put back, and start it again")
-    try:
-        await embedded.log.append(messages)
-    finally:
-        await embedded.close()

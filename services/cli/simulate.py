@@ -5,12 +5,17 @@ import secrets
 import signal
 from typing import Annotated, Final
 
+import aiohttp
 import typer
 
 from services.cli.floor import FloorConfig, FloorReport, run_floor
 from services.cli.floor_plan import FloorShape
-from services.cli.output import show_json, show_rows
+from services.cli.output import show_json, show_rows, stop
 from shared.observability.logging import configure_logging
+
+START_S: Final = 10.0
+ANSWER_S: Final = 3.0
+LOOK_S: Final = 0.2
 
 _COLUMNS: Final = ("what", "count")
 
@@ -54,15 +59,42 @@ def simulate(  # noqa: PLR0917 - the command line passes them by name
         f"A floor of {agents} agents, seed {shape.seed}, at {url}. Ctrl-C ends it.", err=True
     )
     report = asyncio.run(_until_stopped(config))
+    if isinstance(report, str):
+        stop(f"no gateway answers at {url}: {report}", "start it, or name another by --url")
     _show(report, as_json=json)
 
 
-async def _until_stopped(config: FloorConfig) -> FloorReport:
-    stop = asyncio.Event()
+async def _until_stopped(config: FloorConfig) -> FloorReport | str:
+    """The report; or why there is none, where nothing answers."""
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return await run_floor(config, stop)
+        loop.add_signal_handler(number, stopping.set)
+    return await unreachable(config.url, stopping) or await run_floor(config, stopping)
+
+
+async def unreachable(
+    url: str, stopping: asyncio.Event, *, within_s: float = START_S
+) -> str | None:
+    """Why nothing has answered there all the while; None once something has, whatever it says.
+
+    A gateway may be starting just now. Later the floor waits for it as long as it takes.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    why = "no time"
+    async with aiohttp.ClientSession() as session:
+        while not stopping.is_set() and (left_s := deadline - loop.time()) > 0:
+            timeout = aiohttp.ClientTimeout(total=min(left_s, ANSWER_S))
+            try:
+                async with session.get(f"{url.rstrip('/')}/openapi.json", timeout=timeout):
+                    return None
+            except aiohttp.InvalidURL:
+                return "that is no URL"
+            except (aiohttp.ClientError, TimeoutError) as error:
+                why = str(error) or "it is silent"
+            await asyncio.sleep(LOOK_S)
+    return None if stopping.is_set() else why
 
 
 def _show(report: FloorReport, *, as_json: bool) -> None:

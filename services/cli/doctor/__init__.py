@@ -26,6 +26,8 @@ def doctor(
 ) -> None:
     """Look for what would keep the service from running, and say how to mend it.
 
+    With the cluster profile it asks broker and store, and waits for neither longer than seconds.
+
     Exit code 0: nothing would. 1: something fails.
     """
     configured = settings()
@@ -42,17 +44,34 @@ def doctor(
 def examine(configured: "Settings", data_dir: Path) -> "Iterator[Finding]":
     """Every finding, in the order in which a person would look."""
     from services.cli.doctor import machine, place  # noqa: PLC0415 - not for `--help`
-    from shared.adapters.clock import SystemClock  # noqa: PLC0415 - same
 
     yield machine.python(tuple(sys.version_info[:3]))
     yield machine.libraries()
+    if configured.profile == "cluster":
+        yield from _cluster(configured)
+    else:
+        yield from _embedded(data_dir)
+    yield machine.ports(configured.host, configured.port, configured.admin)
+    yield place.tenants(
+        configured_file(configured), configured.host, allow_demo=configured.allow_demo
+    )
+
+
+def _embedded(data_dir: Path) -> "Iterator[Finding]":
+    from services.cli.doctor import machine, place  # noqa: PLC0415 - not for `--help`
+    from shared.adapters.clock import SystemClock  # noqa: PLC0415 - same
+
     yield machine.writable(data_dir)
     yield machine.disk(data_dir)
     yield machine.sqlite(data_dir)
     yield place.data(data_dir)
     yield place.lock(data_dir)
     yield machine.clock(SystemClock().now_ms(), place.newest_record(data_dir))
-    yield machine.ports(configured.host, configured.port, configured.admin)
-    yield place.tenants(
-        configured_file(configured), configured.host, allow_demo=configured.allow_demo
-    )
+
+
+def _cluster(configured: "Settings") -> "list[Finding]":
+    from services.cli.clustered import run  # noqa: PLC0415 - not for `--help`
+    from services.cli.doctor.cluster import look  # noqa: PLC0415 - same
+    from shared.adapters.clock import SystemClock  # noqa: PLC0415 - same
+
+    return run(look(configured, SystemClock()))

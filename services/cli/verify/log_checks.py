@@ -144,6 +144,10 @@ def dead_letters(history: History) -> Result:
     gone = 0
     for origin, letters in history.dead.items():
         result.counted += 1
+        if not origin:
+            for letter in letters:
+                result.wrong(f"{place(letter)} does not say where it came from")
+            continue
         if any(not _same(letters[0], again) for again in letters):
             result.wrong(f"{origin} has dead letters that differ")
         record = records.get(origin)

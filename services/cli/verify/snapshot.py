@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from services.cli.letters import is_receipt
 from services.worker.model import DispositionsState
 from services.worker.topology import COLLECTION
 from shared.contracts.calls import CallChanged
@@ -198,7 +199,8 @@ class History:
         for topic, records in self.snapshot.records.items():
             for record in records if topic.endswith(dead("")) else ():
                 origin = dict(record.headers).get(ORIGIN, b"")
-                found[origin.decode(errors="replace")].append(record)
+                if not is_receipt(record):
+                    found[origin.decode(errors="replace")].append(record)
         return found
 
     def put_aside(self, record: Record) -> bool:

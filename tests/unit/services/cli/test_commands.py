@@ -109,6 +109,28 @@ MISTAKES = [
         {"AFTERCALL_TENANTS_FILE": "/dev/null"},
         "aftercall: AFTERCALL_TENANTS_FILE /dev/null: Expected `object`, got `null`; ",
     ),
+    (
+        "config check",
+        AWAY | {"AFTERCALL_KAFKA_BOOTSTRAP": "one:9092,two"},
+        "aftercall: AFTERCALL_KAFKA_BOOTSTRAP: two is not host:port; ",
+    ),
+    (
+        "config check",
+        AWAY | {"AFTERCALL_KAFKA_BOOTSTRAP": "one:70000"},
+        "aftercall: AFTERCALL_KAFKA_BOOTSTRAP: one:70000 is not host:port; ",
+    ),
+    (
+        "config check",
+        AWAY | {"AFTERCALL_MONGO_URL": "mongodb://me:hun:ter2@there"},
+        "aftercall: AFTERCALL_MONGO_URL is no URL: InvalidURI; ",
+    ),
+    (
+        "config check",
+        AWAY | {"AFTERCALL_MONGO_URL": "mongodb://there/?directConnection=true"},
+        "aftercall: AFTERCALL_MONGO_URL: directConnection asks one server alone",
+    ),
+    ("dead-letters list", AWAY, "aftercall: the broker at 127.0.0.1:1 did not answer: "),
+    ("dead-letters show a/0/1 --data-dir nowhere", {}, "aftercall: nothing is stored in nowhere;"),
     ("config check", {"AFTERCALL_HOST": "0.0.0.0"}, "aftercall: AFTERCALL_TENANTS_FILE "),
     ("keys new --tenant a --scope write", {}, "aftercall: scope write is not known; take one of"),
     ("keys new --tenant a --scope read --kind odd", {}, "aftercall: kind odd is not known; take"),
@@ -190,6 +212,35 @@ def test_settings_are_shown_with_where_they_differ_and_without_secrets() -> None
 def test_settings_that_make_sense_pass_the_check(tenants_file: Path) -> None:
     shown = typed("config", "check", AFTERCALL_TENANTS_FILE=str(tenants_file))
     assert (shown.exit_code, shown.stdout) == (0, "ok: profile embedded, 1 tenants\n")
+
+
+# the store's URL, the database that is meant
+DATABASES = [
+    ("mongodb://one,two:27018/mine?replicaSet=rs0", "mine"),
+    ("mongodb://me:hunter2@one/?replicaSet=rs0", "aftercall"),
+    ("mongodb+srv://me:hunter2@cluster.example.com/mine?w=1", "mine"),
+    ("mongodb+srv://cluster.example.com", "aftercall"),
+]
+
+
+@pytest.mark.parametrize(("url", "database"), DATABASES)
+def test_settings_of_the_cluster_say_what_they_mean(
+    url: str, database: str, tenants_file: Path
+) -> None:
+    settings = AWAY | {
+        "AFTERCALL_MONGO_URL": url,
+        "AFTERCALL_TENANTS_FILE": str(tenants_file),
+        "AFTERCALL_TOPIC_PREFIX": "p.",
+    }
+    shown = typed("config", "check", **settings)
+    assert shown.exit_code == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    meant = f"topics p.* with 12 partitions, database {database}"
+    assert lines[0] == f"ok: profile cluster, 1 tenants, {meant}"
+    assert lines[1].startswith("note: AFTERCALL_TOPIC_REPLICATION=1: one copy of every record")
+    three = typed("config", "check", **settings, AFTERCALL_TOPIC_REPLICATION="3")
+    assert len(three.stdout.splitlines()) == 1
+    assert "hunter2" not in shown.output
 
 
 def test_verify_says_clean_and_what_it_counted(data_dir: Path) -> None:

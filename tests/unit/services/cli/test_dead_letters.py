@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.dead_letters import _value
 from shared.adapters.clock import SystemClock
 from shared.adapters.embedded import open_embedded
 from shared.adapters.embedded.reading import read_contents
@@ -60,6 +61,32 @@ def test_a_letter_goes_back_as_it_came_and_all_takes_it_once(own_dir: Path) -> N
     again = typed("dead-letters", "put-back", "--all", "--yes", "--data-dir", str(own_dir))
     assert again.stdout.startswith("0 put back")
     assert count(own_dir) == before + 1
+
+
+def test_a_letter_goes_back_twice_only_where_that_is_meant(own_dir: Path) -> None:
+    where, line = str(letters(own_dir)[0]["letter"]), ("--yes", "--data-dir", str(own_dir))
+    typed("dead-letters", "put-back", where, *line)
+    before = count(own_dir)
+    refused = typed("dead-letters", "put-back", where, *line)
+    assert (refused.exit_code, count(own_dir)) == (2, before)
+    assert refused.stderr.startswith(f"aftercall: {where} was put back before; add --again ")
+    assert typed("dead-letters", "put-back", where, "--again", *line).exit_code == 0
+    assert typed("dead-letters", "put-back", "--all", "--again", *line).exit_code == 0
+    assert count(own_dir) == before + 2
+
+
+def test_a_letter_is_shown_whole(data_dir: Path) -> None:
+    where = str(letters(data_dir)[0]["letter"])
+    shown = typed("dead-letters", "show", where, "--data-dir", str(data_dir))
+    assert shown.exit_code == 0
+    assert "\nvalue: what?\n" in shown.stdout
+    as_json = typed("dead-letters", "show", where, "--json", "--data-dir", str(data_dir))
+    found = json.loads(as_json.stdout)
+    assert (found["value"], found["headers"]["dead_reason"]) == ("what?", "bad_envelope")
+
+
+def test_a_value_that_is_no_text_is_shown_as_base64() -> None:
+    assert _value(b"\xff\x00") == {"value_base64": "/wA="}
 
 
 def test_a_letter_that_is_not_there_is_a_mistake(own_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,9 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from services.cli.floor import FloorConfig, FloorReport, run_floor
 from services.cli.floor_plan import Dispose, FloorShape, Tell, plan
+from services.cli.simulate import unreachable
 from tests.support.clock import FakeClock
+from tests.unit.services.cli.typed import typed
 
 SHAPE = FloorShape(seed=3, rate_per_min=2000, wrap_up_s=1)
 Answer = Callable[[int], web.Response]
@@ -238,3 +241,51 @@ async def test_the_command_says_what_it_did(stub: Stub) -> None:
     assert report["events"] + sum(report["outcomes"].values()) == len(stub.seen)
     assert b"seed 3" in said
     assert stub.keys.keys() == {"Bearer demo-switch-key", "Bearer demo-key"}
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_that_never_answers_is_not_awaited_for_ever() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        silent = await unreachable(f"http://127.0.0.1:{port}", asyncio.Event(), within_s=0.3)
+    assert silent == "it is silent"
+    gone = await unreachable(f"http://127.0.0.1:{port}", asyncio.Event(), within_s=0.3)
+    assert gone is not None
+    assert "Connect call failed" in gone
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_that_starts_meanwhile_is_awaited() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    asked = asyncio.create_task(
+        unreachable(f"http://127.0.0.1:{port}", asyncio.Event(), within_s=30)
+    )
+    await asyncio.sleep(0.3)
+    answering = await asyncio.start_server(_say_no, "127.0.0.1", port)
+    try:
+        assert await asked is None  # whatever it answers
+    finally:
+        answering.close()
+
+
+async def _say_no(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    writer.close()
+
+
+@pytest.mark.asyncio
+async def test_who_stops_while_it_waits_waits_no_longer() -> None:
+    stopping = asyncio.Event()
+    stopping.set()
+    assert await unreachable("http://127.0.0.1:9", stopping, within_s=60) is None
+
+
+def test_a_wrong_url_is_one_clear_line() -> None:
+    ended = typed("simulate", "--url", "nonsense", "--calls", "1")
+    assert ended.exit_code == 2
+    assert ended.stderr.endswith(
+        "aftercall: no gateway answers at nonsense: that is no URL; start it, or name another by "
+        "--url\n"
+    )
