@@ -139,6 +139,33 @@ async def test_what_a_member_has_read_is_not_durable_once_its_partitions_are_gon
         assert min(record.offset for record in again) == 0
 
 
+async def test_a_commit_under_way_does_not_outlive_the_assignment(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent late, it would bear the next generation, and the group would take it."""
+    monkeypatch.setattr(consumer_module, "FINISH_S", 0.2)
+    async with place.opened() as first, place.opened() as second:
+        old, new = first.consumer(), second.consumer()
+        await first.log.append(spread(8))
+        read = await take(old, 8)
+        assert old._member is not None
+        cut = asyncio.Event()
+
+        async def hang(_: object) -> None:
+            try:
+                await asyncio.sleep(3_600)
+            finally:
+                cut.set()
+
+        monkeypatch.setattr(old._member, "commit", hang)
+        advancing = asyncio.create_task(old.publish_and_advance([], after(read)))
+        joining = asyncio.create_task(new.committed())
+        with pytest.raises(PartitionsMoved):
+            await advancing
+        assert cut.is_set()
+        await joining
+
+
 async def test_partitions_go_only_when_the_running_batch_is_durable(place: Place) -> None:
     async with place.opened() as first, place.opened() as second:
         old, new = first.consumer(), second.consumer()
