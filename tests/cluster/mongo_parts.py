@@ -119,10 +119,11 @@ class FailingMongod(MongoServer):
         return [*super().command(), "--setParameter", "enableTestCommands=1"]
 
     @contextmanager
-    def failing(self, commands: list[str], times: int = 1, **how: Any) -> Iterator[None]:
-        """The next of these commands fail so; see MongoDB's `failCommand`."""
+    def failing(self, commands: list[str], times: int | None = None, **how: Any) -> Iterator[None]:
+        """These commands fail so, always or so many times; see MongoDB's `failCommand`."""
+        mode: str | Row = "alwaysOn" if times is None else {"times": times}
         with pymongo.MongoClient[Row](self.url) as client:
-            self._tell(client, {"times": times}, {"failCommands": commands, **how})
+            self._tell(client, mode, {"failCommands": commands, **how})
             try:
                 yield
             finally:

@@ -26,7 +26,7 @@ from tests.cluster.mongo_parts import (
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 
 DAY_MS = 24 * 3_600_000
-SPAN = {"from_ms": NOW_MS, "to_ms": NOW_MS + DAY_MS}
+SPAN: dict[str, Any] = {"from_ms": NOW_MS, "to_ms": NOW_MS + DAY_MS}
 WRITES = {"insert", "update"}
 READS = {"find", "aggregate"}
 

@@ -143,7 +143,8 @@ async def test_a_primary_that_comes_late_is_waited_for(driver: MongoDriver, tmp_
     try:
         await asyncio.sleep(0.5)
         assert not opening.done()
-        await asyncio.to_thread(mongod.start)
+        mongod.spawn()  # by this thread: a process of another ends with that thread
+        await asyncio.to_thread(mongod.wait)
         mongo = await opening
         await mongo.ping()
         await mongo.close()

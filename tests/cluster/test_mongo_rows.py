@@ -1,6 +1,7 @@
 """Rows as MongoDB holds them: what conflicts, what is refused, and what no value may confuse."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -25,7 +26,7 @@ from tests.cluster.mongo_parts import (
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 
 ODD = ["", "=active", "#agent:1", "$code", "a.b", "nul\0nul", "ünïcode☎", " ", "\U0010ffff", "0"]
-SPAN = {"from_ms": 0, "to_ms": NOW_MS * 2}
+SPAN: dict[str, Any] = {"from_ms": 0, "to_ms": NOW_MS * 2}
 
 
 @both_drivers

@@ -62,6 +62,8 @@ class Collection(Protocol):
 class Database(Protocol):
     """What the adapters use of a database."""
 
+    name: str
+
     def __getitem__(self, name: str) -> Collection: ...
 
     def command(self, command: str) -> Awaitable[Row]: ...  # noqa: D102
