@@ -310,11 +310,11 @@ async def the_report_counts_what_was_told(url: str, topics: dict[str, list[Publi
     assert rows == dict(counted)
 
 
-async def verify(cluster: Cluster) -> dict[str, Any]:
-    """What `aftercall verify` finds, by check how many violations; and the first of them."""
+async def verify(cluster: Cluster, *options: str) -> dict[str, Any]:
+    """What `aftercall verify` finds; the services have stopped by now."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "services.cli", "verify", "--json"),
+        *("-m", "services.cli", "verify", "--json", *options),
         cwd=ROOT,
         env=cluster.environment(),
         stdout=asyncio.subprocess.PIPE,

@@ -8,18 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typing_extensions import override
 
-from tests.support.parts import KafkaBroker, MongoServer, Part, PartMissing
-
-
-class QuickBroker(KafkaBroker):
-    """Started many times, and never under much load: the second compiler would only delay it."""
-
-    @override
-    def command(self) -> list[str]:
-        java, *arguments = super().command()
-        return [java, "-XX:TieredStopAtLevel=1", *arguments]
+from tests.fault.network import DistantBroker
+from tests.support.parts import MongoServer, Part, PartMissing
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +20,12 @@ def _quiet() -> None:
 
 
 @pytest.fixture(scope="session")
-def parts_to_break() -> Iterator[tuple[KafkaBroker, MongoServer]]:
+def parts_to_break() -> Iterator[tuple[DistantBroker, MongoServer]]:
     """Started once for all tests of the suite; each test leaves them running."""
     folder = Path(tempfile.mkdtemp(prefix="aftercall-fault-"))
     started: list[Part] = []
     try:
-        broker = QuickBroker(folder / "kafka")
+        broker = DistantBroker(folder / "kafka")
         broker.start()  # before the other looks for a free port
         started.append(broker)
         mongod = MongoServer(folder / "mongod")

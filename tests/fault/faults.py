@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from tests.fault.network import Network
 from tests.fault.orders import BATCH, GATEWAY, HISTORY, TIMERS, Action, Desk, Order
 from tests.support.cluster_product import Cluster, ServiceProcess
 
@@ -20,8 +21,9 @@ SESSION_S: Final = 4.0  # of a group's member, under test; see process.py
 SHORT_S: Final = 1.0
 LONG_S: Final = SESSION_S + 2.0  # frozen for so long a process is a zombie when it goes on
 FROZEN_S: Final = 8.0
+GIVEN_UP_S: Final = 7.0  # by then whoever asked the broker asks again
 REACHED_S: Final = 30.0
-LATE_S: Final = (0.0, 0.02, 0.2, 1.5)
+LATE_S: Final = (0.02, 0.2, 1.5)
 LOOK_S: Final = 0.02
 
 
@@ -31,6 +33,7 @@ class Scene:
 
     cluster: Cluster
     orders: Desk
+    network: Network
     random: Random
     urls: list[str]
     unreached: int = 0
@@ -204,6 +207,20 @@ def part_frozen(name: str, seconds: float) -> Play:
     return play
 
 
+def network(fault: str, seconds: float) -> Play:
+    """Gateway, one callstate and one worker are far from the broker; see network.py."""
+
+    async def play(scene: Scene) -> None:
+        if fault == "cut":
+            await scene.network.cut()
+        elif fault == "answers lost":
+            await scene.network.lose_answers(seconds)
+        else:
+            await scene.network.hold_back(seconds)
+
+    return play
+
+
 def _table() -> list[Fault]:
     rows: list[Fault] = []
     for role in ("callstate", "worker"):
@@ -240,7 +257,7 @@ def _table() -> list[Fault]:
             )
         ]
         rows += [
-            Fault("write lands late", f"{role}: {s} s", ordered(role, "saving", "late", s), 2)
+            Fault("write lands late", f"{role}: {s} s", ordered(role, "saving", "late", s), 1)
             for s in LATE_S
         ]
         rows += [
@@ -267,6 +284,12 @@ def _table() -> list[Fault]:
     rows += [
         Fault("no answer, and done", "gateway: asked", ordered("gateway", "asked", "fail"), 2),
         Fault("joins and leaves", "gateway", joined("gateway"), 1),
+        Fault("network", "connections cut", network("cut", 0), 2),
+        *(
+            Fault("network", f"{fault} for {s} s", network(fault, s), weight)
+            for fault in ("answers lost", "requests late")
+            for s, weight in ((0.3, 2), (GIVEN_UP_S, 0.6))
+        ),
         Fault("broker killed", "at any moment", broker_killed(), 1),
         Fault("broker frozen", f"{FROZEN_S} s", part_frozen("broker", FROZEN_S), 0.4),
         Fault("mongod killed", "at any moment", mongod_killed(), 1),

@@ -2,15 +2,16 @@
 
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from typing_extensions import override
 
 from shared.contracts.ids import call_key
 from tests.fault.floor import home
+from tests.fault.network import DistantBroker, Network
 from tests.fault.orders import Desk
 from tests.support.cluster_product import Cluster, ServiceProcess
-from tests.support.parts import KafkaBroker, MongoServer
+from tests.support.parts import MongoServer
 
 SESSION_MS: Final = 4000  # shorter than the product's, for a member that died is waited for
 
@@ -19,16 +20,28 @@ class Stage(Cluster):
     """A cluster of processes that take orders at `orders`."""
 
     def __init__(
-        self, parts: tuple[KafkaBroker, MongoServer], folder: Path, **settings: object
+        self, parts: tuple[DistantBroker, MongoServer], folder: Path, **settings: object
     ) -> None:
         broker, mongod = parts
         given = {"demo_wrap_up_s": 1, "test_session_ms": SESSION_MS, **settings}
         super().__init__(broker, mongod, folder, main=("tests.fault.process",), **given)
         self.orders = Desk(folder)
+        self.network = Network(broker.far, broker.inner)
+        self.far = f"127.0.0.1:{broker.far}"
 
     @override
     def add(self, name: str, role: str, **settings: object) -> ServiceProcess:
         return super().add(name, role, test_orders=self.orders.path(name), **settings)
+
+    @override
+    async def __aenter__(self) -> Self:
+        await self.network.__aenter__()
+        return await super().__aenter__()
+
+    @override
+    async def __aexit__(self, *error: object) -> None:
+        await super().__aexit__(*error)
+        await self.network.__aexit__(*error)
 
     def gateway(self) -> ServiceProcess:
         """The one that always is."""
@@ -36,11 +49,12 @@ class Stage(Cluster):
 
 
 def usual(stage: Stage, seed: int) -> list[ServiceProcess]:
-    """A gateway, two callstates and two workers: of each pair one with a name, one without."""
+    """A gateway, two callstates and two workers: of each pair one with a name, and one far away."""
+    far = {"kafka_bootstrap": stage.far}
     odd = {"test_choppy": seed, "instance": "first"}
-    even = {"test_choppy": seed, "mongo_driver": "pymongo"}
+    even = {"test_choppy": seed, "mongo_driver": "pymongo", **far}
     return [
-        stage.add("gateway", "gateway"),
+        stage.add("gateway", "gateway", **far),
         stage.add("callstate-1", "callstate", **odd),
         stage.add("callstate-2", "callstate", **even),
         stage.add("worker-1", "worker", **odd),

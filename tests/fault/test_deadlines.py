@@ -13,9 +13,10 @@ from shared.contracts.instants import from_wire
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS
 from tests.fault import checks
 from tests.fault.floor import Switch, life
+from tests.fault.network import DistantBroker
 from tests.fault.orders import Order
 from tests.fault.stage import Stage
-from tests.support.parts import KafkaBroker, MongoServer
+from tests.support.parts import MongoServer
 
 CALLS: Final = int(os.environ.get("AFTERCALL_TEST_DEADLINES", "4000"))
 WRAP_UP_S: Final = 15  # until then all calls must stand in the store
@@ -31,7 +32,7 @@ pytestmark = [
 
 
 async def test_thousands_of_deadlines_due_at_a_restart_are_all_met_once(
-    parts_to_break: tuple[KafkaBroker, MongoServer], tmp_path: Path
+    parts_to_break: tuple[DistantBroker, MongoServer], tmp_path: Path
 ) -> None:
     calls = [f"d{number}" for number in range(CALLS)]
     async with Stage(parts_to_break, tmp_path, demo_wrap_up_s=WRAP_UP_S) as stage:

@@ -11,8 +11,9 @@ import pytest
 
 from tests.fault import checks
 from tests.fault.floor import ASKED_S, Client, Told, event, life
+from tests.fault.network import DistantBroker
 from tests.fault.stage import Stage
-from tests.support.parts import KafkaBroker, MongoServer
+from tests.support.parts import MongoServer
 from tests.support.product import AGENT
 
 AWAY_S: Final = 30.0
@@ -70,7 +71,7 @@ async def while_it_is_away(http: aiohttp.ClientSession, url: str) -> set[int]:
 
 
 async def test_what_was_accepted_before_the_broker_died_is_applied_when_it_is_back(
-    parts_to_break: tuple[KafkaBroker, MongoServer], tmp_path: Path
+    parts_to_break: tuple[DistantBroker, MongoServer], tmp_path: Path
 ) -> None:
     async with Stage(parts_to_break, tmp_path) as stage:
         try:

@@ -21,9 +21,10 @@ from tests.fault import checks
 from tests.fault.faults import Fault, Scene, draw
 from tests.fault.floor import ASKED_S, Client, Floor, Told, life
 from tests.fault.listener import Listener
+from tests.fault.network import DistantBroker
 from tests.fault.stage import Stage, call_on, usual
 from tests.support.cluster_product import PARTITIONS
-from tests.support.parts import KafkaBroker, MongoServer
+from tests.support.parts import MongoServer
 
 ROUNDS: Final = int(os.environ.get("AFTERCALL_TEST_ROUNDS", "25"))
 SEED: Final = int(os.environ.get("AFTERCALL_TEST_SEED", "1"))
@@ -95,7 +96,7 @@ class Night:
         self.urls = [stage.gateway().url]
         self.floor = Floor(stage, self.urls, seed)
         self.listener = Listener(self.urls)
-        self.scene = Scene(stage, stage.orders, self.random, self.urls)
+        self.scene = Scene(stage, stage.orders, stage.network, self.random, self.urls)
         self.told = self.floor.told
 
     async def pass_by(self, faults: list[Fault]) -> None:
@@ -152,7 +153,7 @@ class Night:
 
 
 async def test_nothing_is_lost_or_done_twice_whatever_fails(
-    parts_to_break: tuple[KafkaBroker, MongoServer], tmp_path: Path
+    parts_to_break: tuple[DistantBroker, MongoServer], tmp_path: Path
 ) -> None:
     print(f"seed {SEED}, {ROUNDS} rounds")
     async with Stage(parts_to_break, tmp_path) as stage:
