@@ -61,12 +61,14 @@ class Fault:
     weight: float = 1.0
 
 
-def ordered(role: str, point: str, action: Action, seconds: float = 0.0) -> Play:
-    """A process does this to itself at this point of its work."""
+def ordered(
+    role: str, point: str, action: Action, seconds: float = 0.0, *, nth_max: int = 4
+) -> Play:
+    """A process does this to itself at this point of its work, this time or one of the next."""
 
     async def play(scene: Scene) -> None:
         process = scene.any_of(role)
-        order = Order(point, action, scene.random.randint(1, 4), seconds)
+        order = Order(point, action, scene.random.randint(1, nth_max), seconds)
         life = process.lives
         process.excused = lambda: action == "kill" and scene.orders.obeyed(process.name)
         scene.orders.give(process.name, order)
@@ -154,7 +156,7 @@ def restarted(role: str) -> Play:
 
 def in_rebalance(role: str, point: str, action: Action, seconds: float = 0.0) -> Play:
     """At this point of a rebalance, which another member brings about."""
-    obey = ordered(role, point, action, seconds)
+    obey = ordered(role, point, action, seconds, nth_max=1)
 
     async def play(scene: Scene) -> None:
         await asyncio.gather(obey(scene), joined(role)(scene))
@@ -330,7 +332,15 @@ def _pairs() -> list[Fault]:
 
 
 TABLE: Final = tuple(_table())
-ALWAYS: Final = ("broker killed", "mongod killed", "frozen beyond its session", "joins and leaves")
+ALWAYS: Final = (
+    "broker killed",
+    "mongod killed",
+    "frozen beyond its session",
+    "stopped at a point, beyond its session",
+    "joins and leaves",
+    "network",
+    "two at once",
+)
 """Kinds that even a short run has at least once."""
 
 

@@ -55,6 +55,11 @@ class Use:
     descriptors: int
 
 
+def never() -> bool:
+    """No."""
+    return False
+
+
 class ServiceProcess(Part):
     """One service. `main` is the module that is run, with the role as its argument."""
 
@@ -67,7 +72,7 @@ class ServiceProcess(Part):
         self.admin_url = f"http://127.0.0.1:{self.port + 1}"
         self.wanted = False  # running: else nobody starts it again
         self.meant = False  # its end is the harness's doing
-        self.excused: Callable[[], bool] = lambda: False  # so is this one
+        self.excused: Callable[[], bool] = never  # so is a SIGKILL that this says yes to, once
         self.lives = 0
         self._main = main
         self._said_from = 0
@@ -103,7 +108,10 @@ class ServiceProcess(Part):
         if code is None:
             return None
         self.process = None
-        return End(self.name, code, self.meant or self.excused(), self.said())
+        meant = self.meant
+        if not meant and code == -signal.SIGKILL and self.excused():
+            meant, self.excused = True, never
+        return End(self.name, code, meant, self.said())
 
     def use(self) -> Use:
         """What it takes now."""
