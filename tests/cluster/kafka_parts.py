@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiokafka
 
@@ -19,11 +19,13 @@ from shared.contracts.errors import PartitionsMoved, Retryable, Unavailable
 from shared.runtime.ports import Consumer, TopicPartition
 from tests.support.clock import FakeClock
 
+T = TypeVar("T")
+
 TOPIC = "telephony.events"
 OTHER = "calls.changed"
 GROUP = "callstate"
 PARTITIONS = 4
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  # of whoever waits for what will surely come
 
 
 @dataclass
@@ -121,6 +123,16 @@ async def take(consumer: Consumer, count: int, *, records_max: int = 1_000) -> l
             except Retryable:
                 await asyncio.sleep(0.05)
     return found
+
+
+async def persist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again while it is out of reach, or the partitions move."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await ask()
+            except Retryable:
+                await asyncio.sleep(0.05)
 
 
 async def settle(*consumers: Consumer) -> list[dict[TopicPartition, int]]:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.cluster.kafka_parts import (
     Process,
     after,
     everything,
+    persist,
     said,
     spread,
     take,
@@ -29,8 +29,6 @@ from tests.cluster.kafka_parts import (
 from tests.support.parts import KafkaBroker
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
-
-T = TypeVar("T")
 
 DEADLINE_S = 1.5  # in place of the publisher's own
 BOUND_S = 15.0  # whatever is told to end has ended by then
@@ -47,16 +45,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def restart(broker: KafkaBroker) -> None:
     broker.spawn()  # on this thread, for it ends with the one that has started it
     await asyncio.to_thread(broker.wait)
-
-
-async def persist(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask again while it is out of reach, or the partitions move."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await ask()
-            except Retryable:
-                await asyncio.sleep(0.05)
 
 
 async def append_until_taken(process: Process, number: int, acknowledged: list[str]) -> None:

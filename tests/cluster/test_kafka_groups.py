@@ -20,6 +20,7 @@ from tests.cluster.kafka_parts import (
     Place,
     after,
     everything,
+    persist,
     said,
     settle,
     spread,
@@ -50,7 +51,7 @@ async def next_move(consumer: KafkaConsumer) -> int:
 async def test_a_first_assignment_is_no_move(place: Place) -> None:
     async with place.opened() as process:
         consumer = process.consumer()
-        assert len(await consumer.committed()) == PARTITIONS
+        assert len(await persist(consumer.committed)) == PARTITIONS
         assert await consumer.poll(records_max=10, wait_s=0) == []
 
 
@@ -60,7 +61,7 @@ async def test_who_joins_takes_a_share_and_everybody_is_told_once(place: Place) 
         await first.log.append(spread(40))
         read = await take(old, 40)
         await old.publish_and_advance([], after(read))
-        joining = asyncio.create_task(new.committed())
+        joining = asyncio.create_task(persist(new.committed))
         assert await next_move(old) == 0
         await joining
         owned = await settle(old, new)
@@ -127,7 +128,7 @@ async def test_what_a_member_has_read_is_not_durable_once_its_partitions_are_gon
         old, new = first.consumer(), second.consumer()
         await first.log.append(spread(40))
         read = await take(old, 40)
-        joining = asyncio.create_task(new.committed())
+        joining = asyncio.create_task(persist(new.committed))
         await joining
         with pytest.raises(PartitionsMoved):
             await old.publish_and_advance([said("stale", topic=OTHER)], after(read))
@@ -159,7 +160,7 @@ async def test_a_commit_under_way_does_not_outlive_the_assignment(
 
         monkeypatch.setattr(old._member, "commit", hang)
         advancing = asyncio.create_task(old.publish_and_advance([], after(read)))
-        joining = asyncio.create_task(new.committed())
+        joining = asyncio.create_task(persist(new.committed))
         with pytest.raises(PartitionsMoved):
             await advancing
         assert cut.is_set()
@@ -171,9 +172,12 @@ async def test_partitions_go_only_when_the_running_batch_is_durable(place: Place
         old, new = first.consumer(), second.consumer()
         await first.log.append(spread(40))
         read = await take(old, 40)
-        joining = asyncio.create_task(new.committed())
-        done, _ = await asyncio.wait([joining], timeout=2.0)
+        joining = asyncio.create_task(persist(new.committed))
+        done, _ = await asyncio.wait([joining], timeout=1.5)
         assert not done  # for the batch is out
+        begun = time.monotonic()
+        assert await old.poll(records_max=10, wait_s=0) == []  # one may look for the next before
+        assert time.monotonic() - begun < 1.0
         await old.publish_and_advance([said("in time", topic=OTHER)], after(read))
         owned = await joining
         assert owned.items() <= after(read).items()
@@ -231,12 +235,16 @@ async def test_a_restart_under_its_name_takes_the_partitions_at_once(place: Plac
         # Both have gone without a word, as a killed process does; the session still runs.
         begun = time.monotonic()
         async with place.opened("one") as first:
-            owned = await first.consumer().committed()
-            assert time.monotonic() - begun < consumer_module.FIRST_S
+            owned = await persist(first.consumer().committed)
+            assert time.monotonic() - begun < membership_module.SESSION_S
             assert owned.keys() == before[0].keys()
 
 
-async def test_two_processes_of_one_name_are_found_out(place: Place) -> None:
+async def test_two_processes_of_one_name_are_found_out(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership_module, "NAME_LOST_MAX", 2)
+
     async def poll_on(consumer: KafkaConsumer) -> None:
         while True:
             try:
@@ -249,7 +257,7 @@ async def test_two_processes_of_one_name_are_found_out(place: Place) -> None:
     async with place.opened("twin") as first, place.opened("twin") as second:
         polling = [asyncio.create_task(poll_on(p.consumer())) for p in (first, second)]
         done, _ = await asyncio.wait(
-            polling, timeout=2 * PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
+            polling, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED
         )
         for task in polling:
             task.cancel()
@@ -289,7 +297,7 @@ async def test_waiting_for_records_piles_nothing_up(place: Place) -> None:
     """Each empty wait leaves something behind in some versions of the client."""
     async with place.opened() as process:
         consumer = process.consumer()
-        await consumer.committed()
+        await persist(consumer.committed)
         assert consumer._member is not None
         client = consumer._member.consumer
         for _ in range(50):
@@ -306,7 +314,7 @@ async def test_a_client_that_stands_still_is_replaced(
     monkeypatch.setattr(consumer_module, "CATCH_UP_S", 0.2)
     async with place.opened() as process:
         consumer = process.consumer()
-        await consumer.committed()
+        await persist(consumer.committed)
         assert consumer._member is not None
 
         async def nothing(*_: object) -> list[object]:

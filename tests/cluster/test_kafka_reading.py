@@ -13,6 +13,7 @@ from tests.cluster.kafka_parts import (
     Place,
     after,
     everything,
+    persist,
     said,
     take,
     values,
@@ -108,7 +109,7 @@ async def test_what_a_foreign_transaction_took_back_is_never_seen(place: Place) 
         place.foreign_writer(transactional_id=f"{place.prefix}x") as writer,
     ):
         consumer = process.consumer()
-        await consumer.committed()
+        await persist(consumer.committed)
         await writer.begin_transaction()
         sent = await writer.send(place.prefix + TOPIC, b"no", b"demo:k", partition=0)
         await sent

@@ -13,7 +13,7 @@ from shared.adapters.cluster.kafka import open_kafka
 from shared.adapters.cluster.names import ALL_TOPICS
 from shared.adapters.cluster.topics import TopicsRefused, apply_topics, check_topics
 from shared.contracts.errors import Bug, Unavailable
-from tests.cluster.kafka_parts import PARTITIONS, TOPIC, Place, said
+from tests.cluster.kafka_parts import PARTITIONS, TOPIC, Place, persist, said
 from tests.support.clock import FakeClock
 from tests.support.parts import free_ports
 
@@ -126,7 +126,7 @@ async def test_a_process_does_not_start_on_uneven_topics(place: Place) -> None:
 async def test_a_process_stops_when_keys_would_change_their_place(place: Place) -> None:
     async with place.opened() as process:
         consumer = process.consumer()
-        await consumer.committed()
+        await persist(consumer.committed)
         await process.log.append([said("before")])
         await add_partitions(place.bootstrap, place.prefix + TOPIC, PARTITIONS + 1)
         publisher = process.log._publisher

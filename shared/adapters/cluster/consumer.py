@@ -81,14 +81,16 @@ class KafkaConsumer:
         return {place: found.get(place, 0) for place in places}
 
     async def poll(self, *, records_max: int, wait_s: float) -> list[Record]:
-        """See `Consumer`; waits for the first assignment."""
-        self._finished.set()
+        """See `Consumer`; waits for the first assignment.
+
+        While the partitions are about to go, what was given out is waited for: there is no more.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
         while True:
             left = max(0.0, deadline - loop.time())
             member = await self._standing(left if self._member else max(left, FIRST_S))
-            if member is None:
+            if member is None or (member.leaving and not self._finished.is_set()):
                 return []
             left = max(0.0, deadline - loop.time())
             found = await self._get(member, records_max, min(left, SLICE_S))
@@ -159,6 +161,7 @@ class KafkaConsumer:
         self._moved = False
         self._has_stood = False
         self._stands_in = NOWHERE
+        self._finished.set()
         return PartitionsMoved(f"the partitions of {self._group} were assigned anew")
 
     async def _joined(self, wait_s: float) -> Membership | None:

@@ -43,7 +43,8 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
 
     Attributes:
         generation: how many assignments there were; 0 before the first.
-        moving: partitions were taken back and none given yet.
+        leaving: partitions are about to be taken back, when the running batch is finished.
+        moving: they were taken back, and none given yet.
         consumer: the client's own.
     """
 
@@ -57,6 +58,7 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
         finish: Callable[[], Awaitable[None]],
     ) -> None:
         self.generation = 0
+        self.leaving = False
         self.moving = True
         self._changed = asyncio.Event()
         self._names = names
@@ -94,7 +96,9 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
 
     async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002
         """The client holds the group's next assignment back until this returns."""
+        self.leaving = True
         await self._finish()
+        self.leaving = False
         self.moving = True
 
     async def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
