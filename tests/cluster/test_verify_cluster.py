@@ -15,9 +15,12 @@ from msgspec.structs import replace
 
 from services.callstate.topology import CallstateTopology
 from services.cli.verify.checks import CHECKS
+from shared.adapters.cluster import reading
+from shared.adapters.cluster.broker import Broker
 from shared.adapters.cluster.kafka import open_kafka
 from shared.adapters.cluster.log import KafkaLog
 from shared.adapters.cluster.mongo import open_mongo
+from shared.adapters.cluster.mongo_reading import Stored, read_stored
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.envelope import Message
 from shared.contracts.topics import DISPOSITION_EVENTS, TELEPHONY_EVENTS
@@ -170,6 +173,42 @@ async def test_services_at_work_are_not_judged(played: Played) -> None:
     assert "; stop what feeds them and try again" in said
 
 
+async def test_what_comes_while_the_store_is_read_makes_it_begin_again(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would find documents and rows of records that it has not read."""
+    meddled: list[bool] = []
+
+    async def meddling(store: Any) -> Stored:
+        if not meddled:
+            meddled.append(True)
+            async with played.opened() as services:
+                await services.tell("demo:live", "call.held")
+                await services.settle()
+        return await read_stored(store)
+
+    monkeypatch.setattr(reading, "read_stored", meddling)
+    code, found = await played.verify()
+    assert meddled
+    assert (code, violations(found)) == (0, {})
+    assert (await played.verify("--wait", "0"))[0] == 2  # two looks are the least there must be
+
+
+async def test_what_is_pruned_while_the_log_is_read_makes_it_begin_again(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = Broker.starts, []
+
+    async def long_ago(broker: Broker, places: Any) -> Any:
+        asked.append(True)
+        return dict.fromkeys(places, 0) if len(asked) == 1 else await real(broker, places)
+
+    await prune(played)
+    monkeypatch.setattr(Broker, "starts", long_ago)
+    code, found = await played.verify()
+    assert (code, violations(found), len(asked)) == (0, {}, 2)
+
+
 async def test_what_strangers_write_elsewhere_and_in_transactions_is_clean(played: Played) -> None:
     place = Place(played.bootstrap, played.prefix)
     topic = played.prefix + TELEPHONY_EVENTS
@@ -189,6 +228,15 @@ async def test_what_strangers_write_elsewhere_and_in_transactions_is_clean(playe
 
 
 async def test_a_log_whose_beginning_was_deleted_is_clean(played: Played) -> None:
+    await prune(played)
+    code, found = await played.verify()
+    assert (code, violations(found)) == (0, {})
+    notes = [note for row in found["checks"] for note in row["notes"]]
+    assert any("no longer kept" in note for note in notes)
+
+
+async def prune(played: Played) -> None:
+    """Delete the older half of two topics, as the broker does by age."""
     admin = AIOKafkaAdminClient(bootstrap_servers=played.bootstrap)
     await admin.start()
     try:
@@ -204,10 +252,6 @@ async def test_a_log_whose_beginning_was_deleted_is_clean(played: Played) -> Non
         )
     finally:
         await admin.close()
-    code, found = await played.verify()
-    assert (code, violations(found)) == (0, {})
-    notes = [note for row in found["checks"] for note in row["notes"]]
-    assert any("no longer kept" in note for note in notes)
 
 
 async def test_nothing_to_read_is_one_clear_line(kafka: str, mongo_url: str) -> None:

@@ -1,6 +1,7 @@
 """Checks of calls: the store against the log, phases, timers, dead letters."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -98,21 +99,20 @@ def _compare(
     if fold.watermarks != document.watermarks:
         last = fold.watermarks.get(TELEPHONY_EVENTS, -1)
         result.wrong(f"call {key} was last changed by offset {last}, not as stored")
-    beside_the_state(f"call {key}", fold, document, result, applied=fold.applied)
+    for sentence in beside_the_state(f"call {key}", fold, document, fold.applied):
+        result.wrong(sentence)
     _compare_told(key, steps, told, result)
 
 
-def beside_the_state(
-    name: str, fold: Fold, document: Document, result: Result, *, applied: int
-) -> None:
+def beside_the_state(name: str, fold: Fold, document: Document, applied: int) -> Iterator[str]:
     """Judge the numbers that it gave, its writes (of `applied` records at most), and its index."""
     if fold.sequences != document.sequences:
-        result.wrong(f"{name} has numbered its effects otherwise than the rules do")
+        yield f"{name} has numbered its effects otherwise than the rules do"
     if not 1 <= document.revision <= applied:
-        result.wrong(f"{name} was written {document.revision} times, {applied} records changed it")
+        yield f"{name} was written {document.revision} times, {applied} records changed it"
     tags = set(document.index.tags) ^ set(fold.index.tags)
     if tags or replace(fold.index, tags=()) != replace(document.index, tags=()):
-        result.wrong(f"{name} can't be found by what it is")
+        yield f"{name} can't be found by what it is"
 
 
 def _compare_told(key: str, steps: list[Step], told: list[Record], result: Result) -> None:

@@ -92,25 +92,34 @@ class Replay:
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
+        self.furthest = Point(Fold(TOPOLOGY, COLLECTION))
 
-    def search(self) -> tuple[Point, Record | None]:
-        """The point from which nothing told is left; or the furthest one, and what is next there.
+    def ways(self) -> Iterator[Point]:
+        """Every way to account for all that was told: the point at its end, the likeliest first.
 
-        A choice that leads nowhere is taken back.
+        A choice that leads nowhere is taken back. Where there is no way, `furthest` is how far one
+        leads, and `stuck` what was told next.
         """
         point = Point(Fold(TOPOLOGY, COLLECTION))
-        furthest, path, tried = point, [(point, self._choices(point))], 0
-        while self._head(point) is not None:
+        self.furthest, path = point, [(point, self._choices(point))]
+        if self._head(point) is None:
+            yield point
+        for _ in range(TRIED_MAX):
             while path and not path[-1][1]:
                 path.pop()
-            if not path or tried == TRIED_MAX:
-                return furthest, self._head(furthest)
+            if not path:
+                return
             before, choices = path[-1]
             point = self._after(before, choices.pop(0))
+            if self._head(point) is None:
+                yield point
             path.append((point, self._choices(point)))
-            furthest = max(furthest, point, key=lambda point: sum(point.accounted.values()))
-            tried += 1
-        return point, None
+            self.furthest = max(self.furthest, point, key=_reach)
+
+    @property
+    def stuck(self) -> Record | None:
+        """What was told where the search came no further."""
+        return self._head(self.furthest)
 
     def _head(self, point: Point) -> Record | None:
         """The next record told, of any topic, that nothing accounts for yet."""
@@ -217,6 +226,10 @@ class Replay:
             moved=point.moved | moved if choice.is_request else moved,
             unsure=point.unsure + unsure,
         )
+
+
+def _reach(point: Point) -> int:
+    return sum(point.accounted.values())
 
 
 def _read(record: Record) -> DispositionTold | None:

@@ -1,6 +1,7 @@
 """The check that decides dispositions once more; how is told in `disposition_folds`."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -116,27 +117,43 @@ def _calls_by_version(call: Document | None, events: list[Item]) -> dict[int, Ca
 
 
 def _judge(name: str, given: Inputs, document: Document | None, result: Result) -> None:
-    """Judge all that was told, and what is stored of it."""
+    """Judge all that was told, and what is stored of it.
+
+    Records of one time may have been taken in several orders; one that leads to what is stored will
+    do. Where none does, the likeliest is told of.
+    """
     replay = Replay(given)
-    point, stuck = replay.search()
-    if stuck is not None:
-        result.wrong(f"{place(stuck)} follows from no record, by the rules")
-        return
-    for record, routed in given.requests[replay.unanswered(point) :]:
-        request_id = routed.input.request.request_id
-        result.wrong(f"{place(record)} ({request_id}) was never decided")
+    first: list[str] | None = None
+    for point in replay.ways():
+        found = list(_faults(name, point, replay.unanswered(point), given, document))
+        if not found:
+            return
+        first = first or found
+    stuck = replay.stuck
+    if first is None and stuck is not None:
+        first = [f"{place(stuck)} follows from no record, by the rules"]
+    for sentence in first or ():
+        result.wrong(sentence)
+
+
+def _faults(
+    name: str, point: Point, unanswered: int, given: Inputs, document: Document | None
+) -> Iterator[str]:
+    """What does not agree at the end of one way."""
+    for record, routed in given.requests[unanswered:]:
+        yield f"{place(record)} ({routed.input.request.request_id}) was never decided"
     for kind, topic in _owed(point, given):
-        result.wrong(f"{name}: {kind} is owed on {topic}, and was never told")
+        yield f"{name}: {kind} is owed on {topic}, and was never told"
     if document is None or point.fold.state is None:
         if (document is None) != (point.fold.state is None):
-            result.wrong(f"{name} are {'not ' if document is None else ''}stored, wrongly")
+            yield f"{name} are {'not ' if document is None else ''}stored, wrongly"
         return
     stored = msgspec.json.decode(document.state, type=DispositionsState)
     if _as_read(point, given, stored) != stored:
-        result.wrong(f"{name} are stored otherwise than what was told says")
+        yield f"{name} are stored otherwise than what was told says"
     if not _reached(point, given, document.watermarks):
-        result.wrong(f"{name} were last changed by {point.fold.watermarks}, not as stored")
-    beside_the_state(name, point.fold, document, result, applied=point.fold.applied + point.unsure)
+        yield f"{name} were last changed by {point.fold.watermarks}, not as stored"
+    yield from beside_the_state(name, point.fold, document, point.fold.applied + point.unsure)
 
 
 def _owed(point: Point, given: Inputs) -> list[tuple[str, str]]:
