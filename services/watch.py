@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from shared.contracts.errors import Bug, Retryable
+from shared.contracts.topics import TELEPHONY_EVENTS
 from shared.observability.metrics import Metrics
 from shared.runtime.ports import EventLog, Positions, TopicPartition
 
@@ -149,7 +150,7 @@ class Watch:
         return OK if behind <= LAG_MAX else f"{behind} records behind"
 
     async def _log_answers(self) -> str:
-        await self._event_log.ends(())
+        await self._event_log.ends((TELEPHONY_EVENTS,))
         return OK
 
     async def _store_answers(self) -> str:

@@ -21,6 +21,7 @@ WATERMARKED: Final = (TELEPHONY_EVENTS, DISPOSITION_REQUESTS, CALLS_CHANGED)
 """The topics whose offsets documents remember."""
 
 REMEMBER_S: Final = 60.0
+CLOSE_S: Final = 3.0  # what is not remembered by then was, a minute ago
 
 log = structlog.get_logger()
 
@@ -98,10 +99,15 @@ async def _remember(kafka: Kafka, mongo: Mongo) -> None:
     """Keep in the store how far the log reaches, for the next start."""
     while True:
         await asyncio.sleep(REMEMBER_S)
-        try:
+        await _remember_now(kafka, mongo)
+
+
+async def _remember_now(kafka: Kafka, mongo: Mongo) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
             await mongo.remember_ends(await _ends(kafka))
-        except Unavailable as error:
-            log.warning("ends_not_remembered", error=repr(error))
+    except (Unavailable, TimeoutError) as error:
+        log.warning("ends_not_remembered", error=repr(error))
 
 
 def _join(kafka: Kafka, mongo: Mongo) -> Cluster:
@@ -111,6 +117,7 @@ def _join(kafka: Kafka, mongo: Mongo) -> Cluster:
         remembering.cancel()
         await asyncio.wait({remembering})
         try:
+            await _remember_now(kafka, mongo)
             await kafka.close()
         finally:
             await mongo.close()

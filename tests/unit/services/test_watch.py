@@ -137,6 +137,18 @@ async def test_a_loop_without_a_share_is_not_ready() -> None:
     assert said_of_it == "has no share of the partitions yet"
 
 
+async def test_a_process_without_loops_asks_the_log_itself() -> None:
+    log = DeafLog(FakeClock())
+    watched = Watch(log, Watched().ping, {}, Metrics())
+    assert await watched.readiness() == {"log": "ok", "store": "ok"}
+    log.ends = unavailable  # type: ignore[method-assign]
+    assert (await watched.readiness())["log"] == "log not to be had: Unavailable"
+
+
+async def unavailable(topics: Sequence[str]) -> dict[TopicPartition, int]:
+    raise Unavailable(f"asked for {len(topics)} topics") if topics else AssertionError("nothing")
+
+
 async def test_a_standby_that_owns_nothing_is_ready() -> None:
     watched = Watched()
     watched.log.put([said(TELEPHONY_EVENTS, "t:k", "1.1")] * (LAG_MAX + 1))
