@@ -113,10 +113,10 @@ class _Freezing:
 class Night:
     """One seed of it."""
 
-    def __init__(self, seed: int, system: System) -> None:
+    def __init__(self, seed: int, system: System, clock: FakeClock | None = None) -> None:
         self.random = Random(seed)
         self.system = system
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.log = MemoryLog(self.clock, partitions=2)
         self.store = system.store()
         self.history = MemoryHistoryStore()
@@ -291,6 +291,7 @@ class Night:
             replies=KeptReplies(self.log),
             records_max=self.random.randint(1, 12),
             wait_s=0,
+            much=self.random.choice((1, 4, 100)),  # so that some decide ahead, and some do not
         )
         return processor, self._consumer(topology.group, topology.topics, fault)
 

@@ -7,10 +7,12 @@ import pytest
 from services.cli.verify.checks import CHECKS
 from services.cli.verify.snapshot import History
 from shared.contracts import limits
+from tests.support.clock import FakeClock
 from tests.unit.services.cli.broken_systems import BROKEN
 from tests.unit.services.cli.night import Night, System
 
 SEEDS = range(24)
+LEAP_MS = 1_000
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +21,16 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "EVENT_IDS_PER_CALL_MAX", 2)
 
 
-def found(seed: int, system: System) -> dict[str, list[str]]:
+class Hasty(FakeClock):
+    """Stands still while people act, and only leaps."""
+
+    def advance(self, by_ms: int) -> int:
+        return super().advance(by_ms if by_ms >= LEAP_MS else 0)
+
+
+def found(seed: int, system: System, clock: FakeClock | None = None) -> dict[str, list[str]]:
     """By check what it finds in the morning."""
-    history = History(asyncio.run(Night(seed, system).play()))
+    history = History(asyncio.run(Night(seed, system, clock).play()))
     results = {name: check(history).violations for name, check in CHECKS.items()}
     return {name: violations for name, violations in results.items() if violations}
 
@@ -29,6 +38,12 @@ def found(seed: int, system: System) -> dict[str, list[str]]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_crashes_and_zombies_break_no_promise(seed: int) -> None:
     assert found(seed, System()) == {}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_neither_do_records_of_one_time(seed: int) -> None:
+    """A broker stamps a whole batch at once; nothing then tells which record came first."""
+    assert found(seed, System(), Hasty()) == {}
 
 
 @pytest.mark.parametrize("broken", BROKEN)
