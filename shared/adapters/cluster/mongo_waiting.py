@@ -1,7 +1,7 @@
 """Waiting for a driver, never without an end.
 
-The drivers keep the deadline of each operation themselves. The ones here stand behind it, for what
-a driver does not count: motor's operations wait for a thread before their time begins.
+The drivers keep deadlines themselves; what is said here is when one begins: as soon as somebody
+waits, not when motor has found a thread. Behind each stands a second one, of ours, a little later.
 """
 
 import asyncio
@@ -53,7 +53,8 @@ class Writes:
         Raises:
             Unavailable, WriteConflict, Bug: as `told` says.
         """
-        task = asyncio.create_task(write)
+        with pymongo.timeout(OPERATION_S):  # the task takes it along
+            task = asyncio.create_task(write)
         self._running.add(task)
         task.add_done_callback(self._end)
         try:
