@@ -1,18 +1,20 @@
 """Topics on the shared broker, and a broker that a test may kill."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
-from tests.cluster.kafka_parts import Place, make_place
+from tests.cluster.kafka_parts import Place, make_place, unmake
 from tests.support.parts import KafkaBroker, PartMissing
 
 
 @pytest_asyncio.fixture
-async def place(kafka: str) -> Place:
-    return await make_place(kafka)
+async def place(kafka: str) -> AsyncIterator[Place]:
+    place = await make_place(kafka)
+    yield place
+    await unmake(place)
 
 
 @pytest.fixture(scope="module")

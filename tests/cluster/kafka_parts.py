@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiokafka
+from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.adapters.cluster.consumer import KafkaConsumer
 from shared.adapters.cluster.kafka import Kafka, open_kafka
@@ -92,6 +93,16 @@ async def make_place(bootstrap: str) -> Place:
                 await asyncio.sleep(0.2)
             else:
                 return Place(bootstrap, prefix)
+
+
+async def unmake(place: Place) -> None:
+    """Thousands of topics make one broker slow for all tests after."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([place.prefix + topic for topic in ALL_TOPICS])
+    finally:
+        await admin.close()
 
 
 def said(what: str, key: str = "demo:call-1", topic: str = TOPIC) -> Message:

@@ -307,7 +307,7 @@ async def test_waiting_for_records_piles_nothing_up(place: Place) -> None:
         assert len(asyncio.all_tasks()) < 40
 
 
-async def test_a_client_that_stands_still_is_replaced(
+async def test_a_client_that_gives_nothing_is_replaced(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer_module, "STUCK_S", 1.0)
@@ -322,6 +322,20 @@ async def test_a_client_that_stands_still_is_replaced(
             return []
 
         monkeypatch.setattr(consumer._member, "get", nothing)
+        await process.log.append(spread(8))
+        assert sorted(values(await take(consumer, 8)), key=int) == [f"{n}" for n in range(8)]
+        assert consumer.rebuilt == 1
+
+
+async def test_a_client_that_finds_no_assignment_is_replaced(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "UNASSIGNED_S", 1.0)
+    async with place.opened() as process:
+        consumer = process.consumer()
+        await persist(consumer.committed)
+        assert consumer._member is not None
+        consumer._member.moving = True  # taken back, and nothing follows
         await process.log.append(spread(8))
         assert sorted(values(await take(consumer, 8)), key=int) == [f"{n}" for n in range(8)]
         assert consumer.rebuilt == 1

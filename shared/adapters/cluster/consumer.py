@@ -21,13 +21,14 @@ from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import PartitionsMoved, Unavailable
 from shared.runtime.ports import Positions, TopicPartition
 
-JOIN_S: Final = 30.0  # then the client is given up, and joins from the beginning
+JOIN_S: Final = 30.0
 FIRST_S: Final = 5.0  # a caller waits so long for the first assignment
 SLICE_S: Final = 0.1  # so soon an assignment is noticed while nothing comes
 FINISH_S: Final = 3.0  # of the group's patience, which is for all members together
 COMMIT_S: Final = 5.0
 CATCH_UP_S: Final = 2.0
 STUCK_S: Final = 20.0
+UNASSIGNED_S: Final = 30.0
 CLOSE_S: Final = 8.0
 NOWHERE: Final = -1
 
@@ -145,7 +146,7 @@ class KafkaConsumer:
         if member is None:
             return None
         if not await member.settled(wait_s):
-            self._watch_stillness(member, JOIN_S, "there is no assignment")
+            self._watch_stillness(member, UNASSIGNED_S, "there is no assignment")
             return None
         if self._stands_in != member.generation:
             await self._stand(member)

@@ -64,6 +64,8 @@ class Following:
         asking: dict[int, asyncio.Task[Fetches]] = {}
         try:
             while True:
+                # Another one first each time: an answer has room for so much, in this order.
+                self._places = self._places[1:] + self._places[:1]
                 for node, places in self._broker.leaders(self._places).items():
                     if node not in asking:
                         offsets = {place: self.tails.end(place) for place in places}
@@ -78,6 +80,7 @@ class Following:
         finally:
             for answer in asking.values():
                 answer.cancel()
+                answer.add_done_callback(_retrieve)
 
     async def _take(self, answered: "asyncio.Task[Fetches]") -> None:
         try:
@@ -94,3 +97,8 @@ class Following:
         else:
             for fetched in found.values():
                 self.tails.extend(fetched.records)
+
+
+def _retrieve(answered: "asyncio.Task[Fetches]") -> None:
+    if not answered.cancelled():
+        answered.exception()
