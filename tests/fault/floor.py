@@ -195,13 +195,14 @@ class Client:
         return await self._insist(f"/v1/calls/{call}/disposition", body, headers, accepted)
 
     async def seen(self, call: str, *phases: str) -> Any:
-        """The call, once it is in one of these phases."""
+        """The call, once it is in one of these phases and its agent is on it."""
         while True:
             with suppress(aiohttp.ClientError, TimeoutError):
                 url = f"{self._urls[0]}/v1/calls/{call}"
                 async with self._http.get(url, headers=AGENT) as answer:
                     assert answer.status in {200, 404, 503}, f"{url} {answer.status}"
-                    if answer.status == 200 and (found := await answer.json())["phase"] in phases:
+                    found = await answer.json()
+                    if answer.status == 200 and found["agents"] and found["phase"] in phases:
                         return found
             await asyncio.sleep(AGAIN_S)
 
