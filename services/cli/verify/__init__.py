@@ -47,7 +47,7 @@ def verify(
 
     Embedded, it may run beside the service. With the cluster profile it waits for a moment at which
     nothing moves and everybody has read everything, for only then do topics and store belong
-    together; and it holds every record in memory, about a kilobyte each.
+    together; and it holds every record in memory, at about two kilobytes each.
 
     Exit code 0: clean. 1: a promise is broken. 2: there is nothing that can be read, or no such
     moment.

@@ -5,7 +5,7 @@ has read one moves a position when it is done. So where no partition has grown a
 moved from before the store was read until after, all that was read stood there together. Where
 moreover everybody has read everything, nothing was under way at all.
 
-Records are held in memory as they are: ten million of them take some ten gigabytes.
+Records are held in memory as they are, at about two kilobytes each.
 """
 
 import asyncio

@@ -57,7 +57,19 @@ def test_the_version_is_told_everywhere(
 
 @pytest.mark.parametrize(
     ("arguments", "loaded"),
-    [(["--version"], {"typer", "rich", "aiohttp"}), (["verify", "--help"], {"rich", "aiohttp"})],
+    [
+        (["--version"], {"typer", "rich", "aiohttp"}),
+        *(
+            ([*line.split(), "--help"], {"rich", "aiohttp", "aiokafka", "pymongo", "motor"})
+            for line in (
+                "verify",
+                "doctor",
+                "topics apply",
+                "dead-letters put-back",
+                "config check",
+            )
+        ),
+    ],
 )
 def test_nothing_heavy_is_imported_before_it_is_wanted(
     arguments: list[str], loaded: set[str]
