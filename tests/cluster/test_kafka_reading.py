@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c as crc32c
 
-from shared.contracts.errors import PartitionsMoved
+from shared.contracts.errors import Bug, PartitionsMoved
 from shared.runtime.ports import TopicPartition
 from tests.cluster.kafka_parts import (
     GROUP,
@@ -146,6 +149,25 @@ async def test_what_foreign_writers_pack_is_unpacked_by_the_broker(place: Place)
         assert len(record.value) == 1_000_000
         with pytest.raises(Exception, match="MessageSizeTooLarge"):
             await writer.send_and_wait(place.prefix + TOPIC, b"x" * 3_000_000, b"k", partition=0)
+
+
+async def test_a_record_that_the_client_cannot_read_stops_the_group(place: Place) -> None:
+    """A header whose name is no text: never skipped, never waited for in silence."""
+    async with place.opened() as process, place.foreign_writer() as writer:
+        builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10_000)
+        builder.append(0, 1, b"k", b"v", [("name", b"x")])
+        packed = bytearray(builder.build()).replace(b"name", b"\xff\xfe\xff\xfe")
+        packed[17:21] = crc32c(packed[21:]).to_bytes(4, "big")
+        topic = place.prefix + TOPIC
+        request = ProduceRequest(None, -1, 5_000, [(topic, [(0, bytes(packed))])])
+        response = await writer.client.send(writer.client.get_random_node(), request)
+        assert response.topics[0][1][0][1] == 0
+        consumer = process.consumer()
+        for _ in range(2):  # a restart comes to the same
+            with pytest.raises(Bug, match="can't be read"):
+                await take(consumer, 1)
+            await consumer.close()
+            consumer = process.consumer()
 
 
 async def test_a_rewound_consumer_is_given_its_records_soon(place: Place) -> None:
