@@ -48,8 +48,9 @@ def _fail(accumulator: Any) -> None:
     accumulator._closed = True  # noqa: SLF001
     for batches in accumulator._batches.values():  # noqa: SLF001
         accumulator._pending_batches.update(batches)  # noqa: SLF001
-        for batch in batches:
-            batch._drain_waiter.add_done_callback(_retrieve)  # noqa: SLF001
+    for batch in accumulator._pending_batches:  # noqa: SLF001
+        batch.future.add_done_callback(_retrieve)
+        batch._drain_waiter.add_done_callback(_retrieve)  # noqa: SLF001
     accumulator.fail_all(ProducerClosed())
 
 
