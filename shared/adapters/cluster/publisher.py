@@ -7,7 +7,7 @@ to deliver for ever what everybody has been told is unknown.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import aiokafka.errors as kafka_errors
 
 from shared.adapters.cluster.closing import bounded, end_producer
 from shared.adapters.cluster.names import ALL_TOPICS, Names
+from shared.adapters.cluster.together import Acknowledged, Place, Together
 from shared.adapters.cluster.topics import DEAD_RECORD_BYTES_MAX, RECORD_BYTES_MAX
 from shared.contracts.envelope import Message
 from shared.contracts.errors import Bug, Unavailable
@@ -56,6 +57,7 @@ class Publisher:
         self._ending: set[asyncio.Task[bool]] = set()
         self._broken: Bug | None = None
         self._closed = False
+        self._together = Together(self._place_of, self._send)
         self.dropped = 0
 
     async def open(self) -> None:
@@ -75,22 +77,7 @@ class Publisher:
             Bug: a record is too large, or the topics have changed.
         """
         _check_sizes(messages)
-        sent: list[_Delivery] = []
-        async with _Deadline(self, APPEND_S):
-            producer = self._producer or await self._usable()
-            for message in messages:
-                delivery = await producer.send(
-                    self._names.topic(message.topic),
-                    message.value,
-                    message.key.encode(),
-                    self._names.partition(message.key),
-                    self._now_ms(),
-                    list(message.headers),
-                )
-                delivery.add_done_callback(_retrieve)
-                sent.append(delivery)
-            for delivery in sent:
-                await delivery
+        await self._together.append(messages)
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Append many, in order within each partition, with one acknowledgement for each batch.
@@ -99,32 +86,42 @@ class Publisher:
             Unavailable, Bug: as `append`.
         """
         _check_sizes(messages)
-        by_place: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        by_place: defaultdict[Place, list[Message]] = defaultdict(list)
         for message in messages:
-            place = (message.topic, self._names.partition(message.key))
-            by_place[place].append(message)
-        sent: list[_Delivery] = []
-        async with _Deadline(self, PUBLISH_S):
+            by_place[self._place_of(message)].append(message)
+        await self._send(by_place, lambda _: None, within_s=PUBLISH_S)
+
+    def _place_of(self, message: Message) -> Place:
+        return message.topic, self._names.partition(message.key)
+
+    async def _send(
+        self,
+        by_place: Mapping[Place, Sequence[Message]],
+        acknowledged: Acknowledged,
+        *,
+        within_s: float = APPEND_S,
+    ) -> None:
+        """See `Together`."""
+        async with _Deadline(self, within_s):
             producer = self._producer or await self._usable()
             await asyncio.gather(
                 *(
-                    self._send_batches(producer, place, some, sent)
+                    self._send_batches(producer, place, some, acknowledged)
                     for place, some in by_place.items()
                 )
             )
-            for delivery in sent:
-                await delivery
 
     async def _send_batches(
         self,
         producer: aiokafka.AIOKafkaProducer,
-        place: tuple[str, int],
+        place: Place,
         messages: Iterable[Message],
-        sent: list[_Delivery],
+        acknowledged: Acknowledged,
     ) -> None:
         """Batch by batch; each is taken only when the one before is on its way."""
         topic, partition = self._names.topic(place[0]), place[1]
         now_ms = self._now_ms()
+        sent: list[_Delivery] = []
         batch = producer.create_batch()
         for message in messages:
             row = {
@@ -138,6 +135,9 @@ class Publisher:
                 batch = producer.create_batch()
                 batch.append(**row)
         sent.append(await _send_batch(producer, batch, topic, partition))
+        for delivery in sent:
+            await delivery
+        acknowledged(place)
 
     def _now_ms(self) -> int:
         """Never earlier than before. The broker stamps by its own clock, unless told otherwise."""
