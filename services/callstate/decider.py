@@ -26,7 +26,7 @@ shows all. It is pure: the same state and input give the same bytes, today and o
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
@@ -231,8 +231,6 @@ def _state(before: CallState | None, call: Call, given: CallInput, mark: str) ->
 
 def _change(before: CallState | None, case: Case, row: Row, call: Call) -> Change:
     given = case.given
-    known = {} if before is None else before.call.user_data
-    news = () if call.user_data is known else call.user_data.items()
     return Change(
         kind="timer" if isinstance(given.data, TimerDue) else "event",
         type=given.type,
@@ -241,8 +239,15 @@ def _change(before: CallState | None, case: Case, row: Row, call: Call) -> Chang
         at=to_wire(given.now_ms),
         time=to_wire(given.time_ms),
         agent_id=case.agent.agent_id or None,
-        user_data_keys=tuple(key for key, value in news if key not in known or known[key] != value),
+        user_data_keys=_news({} if before is None else before.call.user_data, call.user_data),
     )
+
+
+def _news(known: dict[str, Any], user_data: dict[str, Any]) -> tuple[str, ...]:
+    """The keys that are new or have another value now."""
+    if user_data is known or not user_data:
+        return ()
+    return tuple(key for key, value in user_data.items() if key not in known or known[key] != value)
 
 
 def _outcome(

@@ -184,18 +184,17 @@ def tell(call: Call, change: Change) -> CallChanged:
         disconnected_at=to_wire_or_none(call.disconnected_ms),
         released_at=to_wire_or_none(call.released_ms),
         by=call.by,
-        agents=tuple(
-            AgentChanged(
-                agent_id=agent.agent_id,
-                phase=agent.phase,
-                held=agent.held,
-                overdue=agent.overdue,
-                wrap_up_ends_at=None
-                if agent.wrap_up_ends_ms is None
-                else to_wire(agent.wrap_up_ends_ms),
-            )
-            for agent in call.agents
-        ),
+        agents=tuple([_tell_agent(agent) for agent in call.agents]),
+    )
+
+
+def _tell_agent(agent: AgentOnCall) -> AgentChanged:
+    return AgentChanged(
+        agent_id=agent.agent_id,
+        phase=agent.phase,
+        held=agent.held,
+        overdue=agent.overdue,
+        wrap_up_ends_at=to_wire_or_none(agent.wrap_up_ends_ms),
     )
 
 
