@@ -6,8 +6,8 @@ import sys
 import uvloop
 from aiohttp import web
 
-from services.gateway.bodies import answer, checked, read_json
-from services.gateway.models import DispositionBody
+from services.gateway.bodies import answer, checked, read_json, receive, strict_json
+from services.gateway.models import CloudEventBody, DispositionBody
 
 
 async def handle(request: web.Request) -> web.Response:
@@ -15,8 +15,15 @@ async def handle(request: web.Request) -> web.Response:
     return answer({"outcome": "queued", "agent_id": body.agent_id, "code": body.code})
 
 
+async def take(request: web.Request) -> web.Response:
+    """The same for an event, which the product has also to write to the log."""
+    checked(CloudEventBody, strict_json(await receive(request)))
+    return answer({"accepted": 1}, status=202)
+
+
 async def serve(port: int) -> None:
     app = web.Application()
+    app.router.add_post("/v1/events", take)
     app.router.add_post("/v1/calls/{call_id}/disposition", handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -6,25 +6,19 @@ the log before it starts. The bare loop then reads the very same records; see `b
 """
 
 import json
-import secrets
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec import Struct
-from pymongo import MongoClient
 
 from shared.adapters.clock import SystemClock
 from shared.adapters.cluster.kafka import open_kafka
-from shared.adapters.cluster.mongo import open_mongo
-from shared.adapters.cluster.topics import apply_topics
+from tests.bench.place import Place, fresh_place, prepared
 from tests.bench.workload import messages
-from tests.conformance.adapters import database_url
 from tests.support.parts import ROOT
 
-PARTITIONS: Final = 12  # the product's default
 APPENDED_AT_ONCE: Final = 1_000
 RUN_S_MAX: Final = 120
 
@@ -38,34 +32,6 @@ class Scale(Struct, frozen=True):
 
 
 SCALES: Final = (Scale(10_000, 1_000, 3), Scale(20_000, 20_000, 2))
-
-
-@dataclass(frozen=True)
-class Place:
-    """Topics and a database of one round's own, for the product and for the bare loop."""
-
-    bootstrap: str
-    mongo_url: str
-    name: str
-
-    @property
-    def prefix(self) -> str:
-        return f"{self.name}."
-
-    @property
-    def url(self) -> str:
-        return database_url(self.mongo_url, self.name)
-
-    def beside(self) -> "Place":
-        return Place(self.bootstrap, self.mongo_url, f"{self.name}-bare")
-
-    async def prepare(self) -> None:
-        await apply_topics(self.bootstrap, partitions=PARTITIONS, replication=1, prefix=self.prefix)
-        await (await open_mongo(self.url, "motor")).close()
-
-    def drop(self) -> None:
-        with MongoClient[dict[str, Any]](self.mongo_url) as client:
-            client.drop_database(self.name)
 
 
 async def preload(place: Place, scale: Scale) -> None:
@@ -116,14 +82,11 @@ async def measure_scale(bootstrap: str, mongo_url: str, scale: Scale) -> dict[st
     """Both services at one scale, product and bare loop in turn."""
     pairs: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {"callstate": [], "worker": []}
     for _ in range(scale.rounds):
-        place = Place(bootstrap, mongo_url, f"bench{secrets.token_hex(4)}")
-        for one in (place, place.beside()):
-            await one.prepare()
-        await preload(place, scale)
-        for service, found in pairs.items():
-            found.append(drain(place, service))
-        for one in (place, place.beside()):
-            one.drop()
+        place = fresh_place(bootstrap, mongo_url)
+        async with prepared(place, place.beside()):
+            await preload(place, scale)
+            for service, found in pairs.items():
+                found.append(drain(place, service))
     return {service: _summary(found) for service, found in pairs.items()}
 
 
