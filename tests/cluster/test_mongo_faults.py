@@ -21,6 +21,7 @@ from tests.cluster.mongo_parts import (
     FailingMongod,
     both_drivers,
     call,
+    collect_sockets,
     entry,
     fresh,
     opened,
@@ -32,6 +33,12 @@ from tests.support.parts import PartMissing
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 
 SPAN: dict[str, Any] = {"from_ms": 0, "to_ms": NOW_MS * 2}
+
+
+@pytest.fixture(autouse=True)
+def _sockets() -> Iterator[None]:
+    yield
+    collect_sockets()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ has a deadline.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Final, Literal, Protocol, cast
@@ -17,6 +18,7 @@ import pymongo
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.results import BulkWriteResult
 
@@ -89,12 +91,13 @@ class Connection:
         self.admin = cast(Database, self._client.get_database("admin"))
 
     async def close(self) -> None:
-        """Let go of every connection. Never raises for a server that is gone, never hangs."""
-        with pymongo.timeout(CLOSE_S):
-            if self._driver == "motor":
-                await asyncio.to_thread(self._client.close)
-            else:
-                await self._client.close()
+        """Let go of every connection. Never raises, never hangs, whatever the server does."""
+        with contextlib.suppress(PyMongoError, OSError), pymongo.timeout(CLOSE_S):
+            async with asyncio.timeout(2 * CLOSE_S):
+                if self._driver == "motor":
+                    await asyncio.to_thread(self._client.close)
+                else:
+                    await self._client.close()
 
 
 async def bulk_written(collection: Collection, requests: Sequence[Any]) -> BulkWriteResult:
