@@ -63,12 +63,10 @@ class HistoryProjection:
                     failures = 0
                 except Retryable as error:
                     self.turns += 1
-                    if isinstance(error, PartitionsMoved):
-                        self.owned = None
                     log.warning("history_behind", error=repr(error))
                     await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                     failures += 1
-                    await _rewind(consumer, error)
+                    await self._rewind(consumer, error)
         finally:
             await consumer.close()
 
@@ -90,6 +88,17 @@ class HistoryProjection:
         positions = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         await consumer.publish_and_advance((), positions)
 
+    async def _rewind(self, consumer: Consumer, error: Retryable) -> None:
+        """Back to the committed positions, where an assignment has not done so already."""
+        if not isinstance(error, PartitionsMoved):
+            try:
+                await consumer.rewind()
+            except Retryable as again:
+                log.warning("rewind_failed", group=GROUP, error=repr(again))
+            else:
+                return
+        self.owned = None  # the share has moved, or may have
+
     def _read(self, records: Sequence[Record]) -> list[Line]:
         """The lines of what can be read. The rest is no loss: whoever owns a topic judges it."""
         lines: list[Line] = []
@@ -106,13 +115,3 @@ class HistoryProjection:
                     reason=poison.reason,
                 )
         return lines
-
-
-async def _rewind(consumer: Consumer, error: Retryable) -> None:
-    """Back to the committed positions, where an assignment has not done so already."""
-    if isinstance(error, PartitionsMoved):
-        return
-    try:
-        await consumer.rewind()
-    except Retryable as again:
-        log.warning("rewind_failed", group=GROUP, error=repr(again))

@@ -108,6 +108,24 @@ async def test_moved_partitions_are_read_from_where_they_stand() -> None:
     assert await floor.types() == LINES
 
 
+@pytest.mark.asyncio
+async def test_a_share_that_goes_while_it_is_read_again_is_no_longer_ours() -> None:
+    floor = Floor()
+    floor.log.fail_next("poll")
+
+    async def another_takes_all(_: float) -> None:
+        floor.log.consumer(GROUP, HistoryProjection.topics)
+
+    projection = HistoryProjection(floor.log, floor.store, pause=another_takes_all, wait_s=0)
+    running = asyncio.create_task(projection.run())
+    async with asyncio.timeout(10):
+        while projection.turns < 3:
+            await asyncio.sleep(0)
+    running.cancel()
+
+    assert projection.owned == frozenset()
+
+
 async def _move(floor: Floor) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
