@@ -46,7 +46,7 @@ def told(doing: str) -> Iterator[None]:
         text, _, _ = str(error).partition(" (configured timeouts")
         raise Unavailable(f"{doing}: {type(error).__name__}: {text}"[:TEXT_CHARS_MAX]) from error
     except (BSONError, PyMongoError, OverflowError, UnicodeError) as error:
-        raise Bug(f"{doing}: {type(error).__name__}") from error
+        raise Bug(f"{doing}: {type(error).__name__}") from None  # as above
 
 
 def bulk_error(doing: str, details: Mapping[str, Any]) -> AftercallError:
