@@ -65,6 +65,9 @@ class KafkaReplies:
             except AftercallError as error:
                 self.lost += len(messages)
                 log.warning("answers_lost", count=len(messages), error=str(error))
+            except Exception:
+                self.lost += len(messages)
+                log.exception("answers_lost", count=len(messages))  # the next ones may go out
 
     async def close(self) -> None:
         """Never raises, never hangs."""
