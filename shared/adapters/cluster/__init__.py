@@ -10,7 +10,7 @@ import structlog
 from shared.adapters.cluster.kafka import Kafka, open_kafka
 from shared.adapters.cluster.mongo import Mongo, MongoDriver, StoreRefused, open_mongo
 from shared.adapters.cluster.topics import TopicsRefused
-from shared.contracts.errors import AftercallError, Unavailable
+from shared.contracts.errors import AftercallError, Retryable
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.history import HistoryStore
@@ -106,7 +106,7 @@ async def _remember_now(kafka: Kafka, mongo: Mongo) -> None:
     try:
         async with asyncio.timeout(CLOSE_S):
             await mongo.remember_ends(await _ends(kafka))
-    except (Unavailable, TimeoutError) as error:
+    except (Retryable, TimeoutError) as error:
         log.warning("ends_not_remembered", error=repr(error))
 
 
