@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import MessageSizeTooLargeError
 
 from shared.adapters.cluster import publisher as publisher_module
 from shared.adapters.cluster.publisher import RECORD_OVERHEAD_BYTES
@@ -77,6 +78,32 @@ async def test_appends_and_batches_of_many_callers_do_not_mix_up(place: Place) -
             assert of_caller == [f"{n}" for n in range(20)]
 
 
+async def test_a_long_way_to_the_broker_fails_nobody(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Appends come faster than acknowledgements; in the client's own queue some would time out."""
+    monkeypatch.setattr(publisher_module, "REQUEST_S", 1.0)
+    async with place.opened() as process:
+        await process.log.append([said("warm")])
+        producer = process.log._publisher._producer
+        assert producer is not None
+        send = producer.client.send
+
+        async def send_far(*given: object, **named: object) -> object:
+            answer = await send(*given, **named)
+            await asyncio.sleep(0.02)
+            return answer
+
+        monkeypatch.setattr(producer.client, "send", send_far)
+        appending = []
+        for n in range(400):
+            appending.append(asyncio.create_task(process.log.append([said(f"{n}", f"demo:{n}")])))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.gather(*appending)
+        assert len(await everything(process.log)) == 401
+
+
 def sized(size: int, topic: str = TOPIC) -> Message:
     """A message that counts as so many bytes."""
     return Message(topic, "k", (), b"x" * (size - RECORD_OVERHEAD_BYTES - 4))
@@ -103,16 +130,27 @@ async def test_a_dead_letter_may_be_larger_than_what_it_is_about(place: Place) -
 
 
 async def test_what_the_broker_finds_too_large_is_not_lost_in_silence(place: Place) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap)
-    await admin.start()
-    small = {"max.message.bytes": "2000"}
-    topic = ConfigResource(ConfigResourceType.TOPIC, place.prefix + TOPIC, small)
-    await admin.alter_configs([topic])
-    await admin.close()
+    await make_small(place)
     async with place.opened() as process:
         consumer = process.consumer()
+        before = len(await everything(process.log))
         for append in (process.log.append, lambda m: consumer.publish_and_advance(m, {})):
             with pytest.raises(Bug, match="takes no record of this size"):
                 await append([said("x" * 5_000)])
         await process.log.append(spread(4))  # and the next is not hindered by it
-        assert len(await everything(process.log)) == 4
+        assert len(await everything(process.log)) == before + 4
+
+
+async def make_small(place: Place) -> None:
+    """A topic whose broker takes no large record any more."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap)
+    await admin.start()
+    small = {"max.message.bytes": "2000"}
+    await admin.alter_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, place.prefix + TOPIC, small)]
+    )
+    await admin.close()
+    async with place.foreign_writer() as writer:
+        with pytest.raises(MessageSizeTooLargeError):
+            while True:  # the broker hears of its setting a moment later
+                await writer.send_and_wait(place.prefix + TOPIC, b"x" * 5_000)

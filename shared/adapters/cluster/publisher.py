@@ -7,7 +7,7 @@ to deliver for ever what everybody has been told is unknown.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import aiokafka.errors as kafka_errors
 
 from shared.adapters.cluster.closing import bounded, end_producer
 from shared.adapters.cluster.names import ALL_TOPICS, Names
-from shared.adapters.cluster.together import Acknowledged, Place, Together
+from shared.adapters.cluster.together import Place, Together
 from shared.adapters.cluster.topics import DEAD_RECORD_BYTES_MAX, RECORD_BYTES_MAX
 from shared.contracts.envelope import Message
 from shared.contracts.errors import Bug, Unavailable
@@ -57,7 +57,7 @@ class Publisher:
         self._ending: set[asyncio.Task[bool]] = set()
         self._broken: Bug | None = None
         self._closed = False
-        self._together = Together(self._place_of, self._send)
+        self._together = Together(self._place_of, self._send_gathered)
         self.dropped = 0
 
     async def open(self) -> None:
@@ -89,34 +89,22 @@ class Publisher:
         by_place: defaultdict[Place, list[Message]] = defaultdict(list)
         for message in messages:
             by_place[self._place_of(message)].append(message)
-        await self._send(by_place, lambda _: None, within_s=PUBLISH_S)
+        async with _Deadline(self, PUBLISH_S):
+            producer = self._producer or await self._usable()
+            sending = (self._send(producer, place, some) for place, some in by_place.items())
+            await asyncio.gather(*sending)
 
     def _place_of(self, message: Message) -> Place:
         return message.topic, self._names.partition(message.key)
 
-    async def _send(
-        self,
-        by_place: Mapping[Place, Sequence[Message]],
-        acknowledged: Acknowledged,
-        *,
-        within_s: float = APPEND_S,
-    ) -> None:
+    async def _send_gathered(self, place: Place, messages: Sequence[Message]) -> None:
         """See `Together`."""
-        async with _Deadline(self, within_s):
+        async with _Deadline(self, APPEND_S):
             producer = self._producer or await self._usable()
-            await asyncio.gather(
-                *(
-                    self._send_batches(producer, place, some, acknowledged)
-                    for place, some in by_place.items()
-                )
-            )
+            await self._send(producer, place, messages)
 
-    async def _send_batches(
-        self,
-        producer: aiokafka.AIOKafkaProducer,
-        place: Place,
-        messages: Iterable[Message],
-        acknowledged: Acknowledged,
+    async def _send(
+        self, producer: aiokafka.AIOKafkaProducer, place: Place, messages: Iterable[Message]
     ) -> None:
         """Batch by batch; each is taken only when the one before is on its way."""
         topic, partition = self._names.topic(place[0]), place[1]
@@ -137,7 +125,6 @@ class Publisher:
         sent.append(await _send_batch(producer, batch, topic, partition))
         for delivery in sent:
             await delivery
-        acknowledged(place)
 
     def _now_ms(self) -> int:
         """Never earlier than before. The broker stamps by its own clock, unless told otherwise."""

@@ -1,29 +1,29 @@
-"""Appends that come in one turn of the loop, sent as one batch for each partition.
+"""Small appends of many callers, sent as one batch for each partition.
 
-Each append by itself would cost a deadline, and each record a send; together they share both. Who
-appended is told when all of its own records are acknowledged, whatever becomes of the others'.
+A partition has one batch on its way; what is appended meanwhile gathers, and is the next. So
+batches grow with the load and with the way to the broker. Its client would not have more of a
+partition on the way anyhow, and of many who wait there for their turn it fails some. Who appended
+is told when all of its own records are acknowledged, whatever becomes of the others'.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from shared.contracts.envelope import Message
 
 Place = tuple[str, int]  # topic, partition
-Acknowledged = Callable[[Place], None]
-Send = Callable[[Mapping[Place, Sequence[Message]], Acknowledged], Awaitable[None]]
+Send = Callable[[Place, Sequence[Message]], Awaitable[None]]
 
 
 class _Append:
     """One caller's records; `left`: how many partitions have not acknowledged theirs."""
 
-    __slots__ = ("done", "left", "messages")
+    __slots__ = ("done", "left")
 
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.messages = messages
-        self.left = 0
+    def __init__(self, left: int) -> None:
+        self.left = left
         self.done: Final = asyncio.get_running_loop().create_future()
 
     def acknowledge(self) -> None:
@@ -36,54 +36,57 @@ class _Append:
             self.done.set_exception(error)
 
 
+class _Gathered:
+    """What waits for one partition, and for whom."""
+
+    __slots__ = ("appends", "messages")
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.appends: list[_Append] = []
+
+
 class Together:
     """Callers of one event loop.
 
     Args:
         place_of: where a record belongs.
-        send: sends each partition's records in order and says when they are acknowledged; returns
-            when all are, or raises.
+        send: sends a partition's records in order; returns when they are acknowledged, or raises.
     """
 
     def __init__(self, place_of: Callable[[Message], Place], send: Send) -> None:
         self._place_of = place_of
         self._send = send
-        self._waiting: list[_Append] = []
-        self._sending: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
+        self._waiting: dict[Place, _Gathered] = {}
+        self._sending: dict[Place, asyncio.Task[None]] = {}
 
     async def append(self, messages: Sequence[Message]) -> None:
         """Return once all are acknowledged; raises what `send` raised before that."""
-        if not messages:
+        by_place: defaultdict[Place, list[Message]] = defaultdict(list)
+        for message in messages:
+            by_place[self._place_of(message)].append(message)
+        if not by_place:
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._start)
-        append = _Append(messages)
-        self._waiting.append(append)
+        append = _Append(len(by_place))
+        for place, some in by_place.items():
+            waiting = self._waiting.get(place)
+            if waiting is None:
+                waiting = self._waiting[place] = _Gathered()
+            waiting.messages += some
+            waiting.appends.append(append)
+            if place not in self._sending:
+                self._sending[place] = asyncio.ensure_future(self._run(place))
         await append.done
 
-    def _start(self) -> None:
-        appends, self._waiting = self._waiting, []
-        task = asyncio.ensure_future(self._run(appends))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-
-    async def _run(self, appends: Sequence[_Append]) -> None:
-        messages: defaultdict[Place, list[Message]] = defaultdict(list)
-        whose: defaultdict[Place, list[_Append]] = defaultdict(list)
-        for append in appends:
-            places = {self._place_of(message): None for message in append.messages}
-            for message in append.messages:
-                messages[self._place_of(message)].append(message)
-            for place in places:
-                whose[place].append(append)
-            append.left = len(places)
-
-        def acknowledged(place: Place) -> None:
-            for append in whose[place]:
-                append.acknowledge()
-
-        try:
-            await self._send(messages, acknowledged)
-        except Exception as error:  # noqa: BLE001 - every caller is told
-            for append in appends:
-                append.fail(error)
+    async def _run(self, place: Place) -> None:
+        """Send what has gathered, until nothing has."""
+        while (gathered := self._waiting.pop(place, None)) is not None:
+            try:
+                await self._send(place, gathered.messages)
+            except Exception as error:  # noqa: BLE001 - every caller is told
+                for append in gathered.appends:
+                    append.fail(error)
+            else:
+                for append in gathered.appends:
+                    append.acknowledge()
+        del self._sending[place]

@@ -4,6 +4,7 @@ import logging
 import time
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from shared.adapters.cluster import quiet as quiet_module
@@ -16,6 +17,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Quiet:
     logger = logging.getLogger(CLIENT)
     monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(logger, "propagate", True)
+    monkeypatch.setattr(quiet_module, "log", structlog.get_logger())  # a used one stays as it is
     return quiet_client()
 
 

@@ -1,36 +1,46 @@
-"""Appends of one turn of the loop: sent together, told apart."""
+"""Small appends: sent together, told apart."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
 import pytest
 
-from shared.adapters.cluster.together import Acknowledged, Place, Together
+from shared.adapters.cluster.together import Place, Together
 from shared.contracts.envelope import Message
 from shared.contracts.errors import Unavailable
 
 pytestmark = pytest.mark.asyncio
 
+ONE: Place = ("topic", 1)
+TWO: Place = ("topic", 2)
+
 
 class Line:
-    """What is sent; each partition is acknowledged, and the rest refused, on demand."""
+    """What is on its way; each batch is acknowledged, or refused, on demand."""
 
     def __init__(self) -> None:
-        self.sent: list[dict[Place, list[bytes]]] = []
-        self.acknowledged: list[Acknowledged] = []
-        self.ends: list[asyncio.Future[None]] = []
+        self.sent: dict[Place, list[list[bytes]]] = defaultdict(list)
+        self.ends: dict[Place, list[asyncio.Future[None]]] = defaultdict(list)
         self.together = Together(lambda message: (message.topic, int(message.key)), self.send)
 
-    async def send(
-        self, by_place: Mapping[Place, Sequence[Message]], acknowledged: Acknowledged
-    ) -> None:
-        self.sent.append({place: [m.value for m in some] for place, some in by_place.items()})
-        self.acknowledged.append(acknowledged)
-        self.ends.append(asyncio.get_running_loop().create_future())
-        await self.ends[-1]
+    async def send(self, place: Place, messages: Sequence[Message]) -> None:
+        self.sent[place].append([message.value for message in messages])
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ends[place].append(end)
+        await end
 
     def append(self, *messages: Message) -> "asyncio.Task[None]":
         return asyncio.create_task(self.together.append(messages))
+
+    async def acknowledge(self, place: Place, error: Exception | None = None) -> None:
+        """The newest batch of a partition."""
+        end = self.ends[place][-1]
+        if error is None:
+            end.set_result(None)
+        else:
+            end.set_exception(error)
+        await rest()
 
 
 def message(partition: int, value: bytes) -> Message:
@@ -44,15 +54,28 @@ async def rest() -> None:
 
 async def test_what_comes_in_one_turn_is_one_batch_a_partition_in_the_order_it_came() -> None:
     line = Line()
-    line.append(message(1, b"a"), message(2, b"b"), message(1, b"c"))
-    line.append(message(1, b"d"))
+    _ = line.append(message(1, b"a"), message(2, b"b"), message(1, b"c"))
+    _ = line.append(message(1, b"d"))
     await rest()
-    line.append(message(1, b"e"))
+    assert line.sent == {ONE: [[b"a", b"c", b"d"]], TWO: [[b"b"]]}
+
+
+async def test_what_comes_while_a_batch_is_on_its_way_gathers_for_the_next() -> None:
+    line = Line()
+    _ = line.append(message(1, b"a"))
     await rest()
-    assert line.sent == [
-        {("topic", 1): [b"a", b"c", b"d"], ("topic", 2): [b"b"]},
-        {("topic", 1): [b"e"]},
-    ]
+    for number in range(100):
+        _ = line.append(message(1, b"%d" % number))
+        await rest()
+    _ = line.append(message(2, b"b"))
+    await rest()
+    assert line.sent == {ONE: [[b"a"]], TWO: [[b"b"]]}  # and another partition does not wait
+    await line.acknowledge(ONE)
+    assert line.sent[ONE] == [[b"a"], [b"%d" % number for number in range(100)]]
+    await line.acknowledge(ONE)
+    _ = line.append(message(1, b"z"))
+    await rest()
+    assert line.sent[ONE][2:] == [[b"z"]]
 
 
 async def test_each_is_told_when_its_own_partitions_have_acknowledged() -> None:
@@ -60,23 +83,26 @@ async def test_each_is_told_when_its_own_partitions_have_acknowledged() -> None:
     both = line.append(message(1, b"a"), message(2, b"b"))
     first = line.append(message(1, b"c"), message(1, b"d"))
     await rest()
-    line.acknowledged[0](("topic", 1))
-    await rest()
+    await line.acknowledge(ONE)
     assert (first.done(), both.done()) == (True, False)
-    line.acknowledged[0](("topic", 2))
-    await rest()
+    await line.acknowledge(TWO)
     assert both.done()
 
 
-async def test_a_failure_is_told_to_those_alone_who_still_wait() -> None:
+async def test_a_failure_is_told_to_those_alone_whose_records_it_had() -> None:
     line = Line()
-    lucky, unlucky = line.append(message(1, b"a")), line.append(message(2, b"b"))
+    lucky, both = line.append(message(1, b"a")), line.append(message(1, b"b"), message(2, b"c"))
     await rest()
-    line.acknowledged[0](("topic", 1))
-    line.ends[0].set_exception(Unavailable("gone"))
+    later = line.append(message(2, b"d"))
+    await rest()
+    await line.acknowledge(TWO, Unavailable("gone"))
+    await line.acknowledge(ONE)
     await lucky
     with pytest.raises(Unavailable):
-        await unlucky
+        await both
+    assert not later.done()
+    await line.acknowledge(TWO)
+    await later
 
 
 async def test_who_has_gone_meanwhile_hinders_nobody() -> None:
@@ -87,16 +113,16 @@ async def test_who_has_gone_meanwhile_hinders_nobody() -> None:
     gone.cancel()
     late.cancel()
     await rest()
-    line.acknowledged[0](("topic", 1))
-    line.ends[0].set_exception(Unavailable("gone"))
+    await line.acknowledge(ONE)
+    await line.acknowledge(TWO, Unavailable("gone"))
     await stays
-    await rest()
+    assert gone.cancelled()
     assert late.cancelled()
-    assert line.sent == [{("topic", 1): [b"a", b"b"], ("topic", 2): [b"c"]}]
+    assert line.sent == {ONE: [[b"a", b"b"]], TWO: [[b"c"]]}
 
 
 async def test_nothing_to_append_is_no_send() -> None:
     line = Line()
     await line.append()
     await rest()
-    assert line.sent == []
+    assert line.sent == {}
