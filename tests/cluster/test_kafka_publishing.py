@@ -1,6 +1,7 @@
 """Appending to a real broker: where records go, in what order, and what can't be appended."""
 
 import asyncio
+import contextlib
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -151,6 +152,6 @@ async def make_small(place: Place) -> None:
     )
     await admin.close()
     async with place.foreign_writer() as writer:
-        with pytest.raises(MessageSizeTooLargeError):
+        with contextlib.suppress(MessageSizeTooLargeError):
             while True:  # the broker hears of its setting a moment later
                 await writer.send_and_wait(place.prefix + TOPIC, b"x" * 5_000)
