@@ -16,7 +16,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from bson.binary import Binary
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import InsertOne, UpdateOne, WriteConcern
+from pymongo import InsertOne, ReplaceOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
 from services.processes import calm_collector
@@ -28,6 +28,7 @@ from shared.contracts.topics import (
     TELEPHONY_EVENTS,
 )
 from tests.bench.stopwatch import Stopwatch
+from tests.support.clock import START_MS
 
 READS: Final = {
     "callstate": (TELEPHONY_EVENTS,),
@@ -36,6 +37,8 @@ READS: Final = {
 COLLECTIONS: Final = {"callstate": "calls", "worker": "dispositions"}
 WRITES: Final = {"callstate": CALLS_CHANGED, "worker": DISPOSITION_EVENTS}
 SHOWN: Final = {"body": 1, "v": 1}
+
+Row = dict[str, Any]
 
 
 class Share:
@@ -130,17 +133,16 @@ class BareLoop:
             await self._own.bulk_write(bulk, ordered=False)
             self.written += len(bulk)
 
-    def _row(self, key: str, revision: int) -> InsertOne[dict[str, Any]] | UpdateOne:
-        fields: dict[str, Any] = {"v": revision + 1, "body": self._body}
+    def _row(self, key: str, revision: int) -> InsertOne[Row] | ReplaceOne[Row]:
+        """With the fields that the product's indexes need, where it has some."""
+        row: Row = {"_id": key, "v": revision + 1, "body": self._body}
         if self._service == "callstate":
-            fields |= {"phase": "released", "tags": ["agent:agent-1", f"customer:{key}"]}
+            row["tenant"] = "demo"
+            row["created_ms"] = START_MS
+            row["found"] = ["", "phase:released", "agent:agent-1", f"customer:{key}"]
             if self._with_deadline.take():
-                fields["due_ms"] = 1_795_270_000_000 + revision
-        if not revision:
-            if self._service == "callstate":
-                fields |= {"tenant": "demo", "created_ms": 1_795_270_000_000}
-            return InsertOne({"_id": key, **fields})
-        return UpdateOne({"_id": key, "v": revision}, {"$set": fields})
+                row["due_ms"] = START_MS + revision
+        return ReplaceOne({"_id": key, "v": revision}, row) if revision else InsertOne(row)
 
     async def _send(self, records: list[Any]) -> None:
         sent = [

@@ -268,8 +268,8 @@ class KafkaConsumer:
     def _give_out(self, found: Sequence[Any]) -> list[Record]:
         prefix = self._names.prefix
         records = [to_record(record.topic.removeprefix(prefix), record) for record in found]
-        for record in records:
-            self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        ends = {(record.topic, record.partition): record.offset + 1 for record in records}
+        self._next |= {TopicPartition(*place): end for place, end in ends.items()}
         if records:
             self._still_since = None
             self._finished.clear()

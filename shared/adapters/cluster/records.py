@@ -11,13 +11,17 @@ from shared.contracts.envelope import Record
 
 def to_record(topic: str, found: Any) -> Record:
     """The record, of the topic as the ports call it."""
-    key = found.key
+    headers = found.headers
+    for _, value in headers:  # none of ours has a header without a value
+        if value is None:
+            headers = tuple((name, value or b"") for name, value in headers)
+            break
     return Record(
-        topic=topic,
-        partition=found.partition,
-        offset=found.offset,
-        timestamp_ms=found.timestamp,
-        key="" if key is None else key.decode(errors="replace"),
-        headers=tuple((name, value or b"") for name, value in found.headers),
-        value=found.value or b"",
+        topic,
+        found.partition,
+        found.offset,
+        found.timestamp,
+        (found.key or b"").decode(errors="replace"),
+        headers,
+        found.value or b"",
     )
