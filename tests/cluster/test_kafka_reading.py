@@ -8,10 +8,13 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c as crc32c
 
+from shared.adapters.cluster.broker import Fetches
+from shared.adapters.cluster.following import FETCH_WAIT_S
 from shared.contracts.errors import Bug, PartitionsMoved
-from shared.runtime.ports import TopicPartition
+from shared.runtime.ports import Positions, TopicPartition
 from tests.cluster.kafka_parts import (
     GROUP,
+    PATIENCE_S,
     TOPIC,
     Place,
     after,
@@ -104,6 +107,33 @@ async def test_markers_of_foreign_transactions_leave_nobody_behind(place: Place)
         assert values(await process.log.read(SPOT, 0, 10)) == ["first", "second"]
         assert values(await process.log.read(SPOT, 1, 10)) == ["second"]
         assert await process.log.read(SPOT, 3, 10) == []
+
+
+async def test_a_marker_at_the_end_is_asked_for_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker has it to give at once, each time that it is asked for."""
+    async with (
+        place.opened() as process,
+        place.foreign_writer(transactional_id=f"{place.prefix}x") as writer,
+    ):
+        following = process.log._following
+        await process.log.grown([TOPIC], {}, 0)
+        async with writer.transaction():
+            await writer.send(place.prefix + TOPIC, b"only", b"demo:k", partition=0)
+        assert await process.log.grown([TOPIC], {}, PATIENCE_S)
+        asked = 0
+        fetch_from = following._broker.fetch_from
+
+        async def count(node: int, offsets: Positions, *, wait_s: float) -> Fetches:
+            nonlocal asked
+            asked += 1
+            return await fetch_from(node, offsets, wait_s=wait_s)
+
+        monkeypatch.setattr(following._broker, "fetch_from", count)
+        await asyncio.sleep(4 * FETCH_WAIT_S)
+        assert asked < 10
+        assert values(await process.log.read(SPOT, 0, 10)) == ["only"]
 
 
 async def test_what_a_foreign_transaction_took_back_is_never_seen(place: Place) -> None:

@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
-from shared.adapters.cluster.broker import Broker, Fetches, OutOfRange
+from shared.adapters.cluster.broker import Broker, Fetched, Fetches, OutOfRange
 from shared.adapters.cluster.names import Names
 from shared.adapters.tails import Tails
 from shared.contracts.errors import Unavailable
-from shared.runtime.ports import TopicPartition
+from shared.runtime.ports import Positions, TopicPartition
 
 FETCH_WAIT_S: Final = 0.25  # a topic that is newly followed waits so long behind idle ones
 RETRY_S: Final = 0.5
@@ -32,6 +32,7 @@ class Following:
         self._names = names
         self._topics: set[str] = set()
         self._places: list[TopicPartition] = []
+        self._next: dict[TopicPartition, int] = {}  # to ask from: beyond markers, too
         self._starting = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -48,7 +49,7 @@ class Following:
             if self._task is None:
                 await self._broker.open()
                 self._task = asyncio.ensure_future(self._run())
-            self.tails.begin(await self._broker.ends(self._names.places(added)))
+            self._begin(await self._broker.ends(self._names.places(added)))
             self._topics.update(added)
             self._places += self._names.places(added)
 
@@ -59,6 +60,10 @@ class Following:
             await asyncio.wait({self._task})
         await self._broker.close()
 
+    def _begin(self, ends: Positions) -> None:
+        self.tails.begin(ends)
+        self._next |= ends
+
     async def _run(self) -> None:
         """One request at a time to each node, whoever leads what by then."""
         asking: dict[int, asyncio.Task[Fetches]] = {}
@@ -68,7 +73,7 @@ class Following:
                 self._places = self._places[1:] + self._places[:1]
                 for node, places in self._broker.leaders(self._places).items():
                     if node not in asking:
-                        offsets = {place: self.tails.end(place) for place in places}
+                        offsets = {place: self._next[place] for place in places}
                         request = self._broker.fetch_from(node, offsets, wait_s=FETCH_WAIT_S)
                         asking[node] = asyncio.ensure_future(request)
                 if not asking:
@@ -90,13 +95,19 @@ class Following:
             await asyncio.sleep(RETRY_S)
         except OutOfRange as error:
             with contextlib.suppress(Unavailable):  # then it is found again
-                self.tails.begin(await self._broker.ends([error.place]))
+                self._begin(await self._broker.ends([error.place]))
         except Exception:
             log.exception("tail_stands_still")  # until the record is gone; reads go to the log
             await asyncio.sleep(RETRY_S)
         else:
-            for fetched in found.values():
-                self.tails.extend(fetched.records)
+            for place, fetched in found.items():
+                self._extend(place, fetched)
+
+    def _extend(self, place: TopicPartition, fetched: Fetched) -> None:
+        """Take what is new: two leaders may tell the same where one has followed the other."""
+        first = self._next[place]
+        self.tails.extend([record for record in fetched.records if record.offset >= first])
+        self._next[place] = max(first, fetched.next)
 
 
 def _retrieve(answered: "asyncio.Task[Fetches]") -> None:
