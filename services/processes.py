@@ -24,7 +24,7 @@ from services.profile import open_profile
 from services.settings import Settings, SettingsError
 from services.watch import Loop, Watch
 from shared.adapters.tenants_file import FileTenantDirectory, read_tenants, refuse_demo
-from shared.contracts.errors import AftercallError
+from shared.contracts.errors import AftercallError, Bug
 from shared.observability.logging import configure_logging
 from shared.observability.metrics import Metrics
 from shared.runtime.lifecycle import Part, Stage, run_stages, stop_on_signals, until_stopped
@@ -147,7 +147,10 @@ async def run_services(given: Given, names: Iterable[str], also: Also = nothing_
         takes_in |= service.takes_in
     listening = next((one for one in made.values() if one.port is not None), Service(works={}))
     log.info("started", services=sorted(made), port=listening.port, admin_port=admin_port)
-    await run_stages([works, takes_in, also(given, listening, admin_port)], stopping)
+    try:
+        await run_stages([works, takes_in, also(given, listening, admin_port)], stopping)
+    except OSError as error:  # as every TimeoutError is: by itself it would read as a start refused
+        raise Bug(f"a part has failed: {error!r}") from error
 
 
 async def _listen(given: Given, watch: Watch) -> tuple[gateway.Listener, int]:
