@@ -203,6 +203,21 @@ async def test_the_group_refuses_a_member_that_it_has_forgotten(place: Place) ->
         assert sorted(values(await take(old, 8)), key=int) == [f"{n}" for n in range(8)]
 
 
+async def test_a_forgotten_member_does_not_commit_as_nobody_to_an_empty_group(place: Place) -> None:
+    """Others may have had the partitions, gone on, and gone: positions would fall back."""
+    async with place.opened() as first:
+        old = first.consumer()
+        await first.log.append(spread(8))
+        read = await take(old, 8)
+        assert old._member is not None
+        coordinator = old._member.consumer._coordinator
+        await coordinator._stop_heartbeat_task()
+        await coordinator._maybe_leave_group()
+        with pytest.raises(PartitionsMoved):
+            await old.publish_and_advance([], after(read))
+        assert set((await first.log.positions(GROUP, [TOPIC])).values()) == {0}
+
+
 async def test_two_topics_are_shared_by_their_numbers(place: Place) -> None:
     """What is read together of one call stands at one member."""
     async with place.opened() as first, place.opened() as second, place.opened() as third:

@@ -187,6 +187,9 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
             PartitionsMoved: the group has refused.
             Unavailable: the group did not answer.
         """
+        if self.consumer._coordinator.generation < 0:  # noqa: SLF001
+            # The client would commit as nobody, and while the group is empty that is let through.
+            raise PartitionsMoved("the group has forgotten this member")
         given = {self._names.theirs(place): position for place, position in positions.items()}
         try:
             await self.consumer.commit(given)
