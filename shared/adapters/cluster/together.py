@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from shared.contracts.envelope import Message
+from shared.contracts.errors import Unavailable
 
 Place = tuple[str, int]  # topic, partition
 Send = Callable[[Place, Sequence[Message]], Awaitable[None]]
@@ -80,13 +81,19 @@ class Together:
 
     async def _run(self, place: Place) -> None:
         """Send what has gathered, until nothing has."""
-        while (gathered := self._waiting.pop(place, None)) is not None:
-            try:
-                await self._send(place, gathered.messages)
-            except Exception as error:  # noqa: BLE001 - every caller is told
-                for append in gathered.appends:
-                    append.fail(error)
-            else:
-                for append in gathered.appends:
-                    append.acknowledge()
-        del self._sending[place]
+        gathered: _Gathered | None = None
+        try:
+            while (gathered := self._waiting.pop(place, None)) is not None:
+                try:
+                    await self._send(place, gathered.messages)
+                except Exception as error:  # noqa: BLE001 - every caller is told
+                    for append in gathered.appends:
+                        append.fail(error)
+                else:
+                    for append in gathered.appends:
+                        append.acknowledge()
+        finally:
+            del self._sending[place]
+            for cut_off in (gathered, self._waiting.pop(place, None)):
+                for append in () if cut_off is None else cut_off.appends:
+                    append.fail(Unavailable("cut off: whether the log has them is unknown"))

@@ -126,3 +126,22 @@ async def test_nothing_to_append_is_no_send() -> None:
     await line.append()
     await rest()
     assert line.sent == {}
+
+
+async def test_a_batch_that_is_cut_off_leaves_nobody_waiting_and_bars_nobody_after() -> None:
+    """The client may cancel what it was to deliver."""
+    line = Line()
+    first = line.append(message(1, b"a"))
+    await rest()
+    gathered = line.append(message(1, b"b"))
+    await rest()
+    line.ends[ONE][-1].cancel()
+    await rest()
+    for task in (first, gathered):
+        assert task.done()
+        assert isinstance(task.exception(), Unavailable)
+    later = line.append(message(1, b"c"))
+    await rest()
+    await line.acknowledge(ONE)
+    assert later.done()
+    assert line.sent == {ONE: [[b"a"], [b"c"]]}
