@@ -147,20 +147,21 @@ async def persist(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def settle(*consumers: Consumer) -> list[dict[TopicPartition, int]]:
-    """Poll all of them until together they own every partition, each once; what each owns."""
+    """Wait until all have joined, and together own every partition once; what each owns."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            owned = [await _owned(consumer) for consumer in consumers]
+            owned = [one for consumer in consumers if (one := await _owned(consumer)) is not None]
             places = [place for one in owned for place in one]
-            if len(places) == len(set(places)) and len(places) % PARTITIONS == 0 and places:
+            shared_out = places and len(places) == len(set(places)) and not len(places) % PARTITIONS
+            if len(owned) == len(consumers) and shared_out:
                 return owned
 
 
-async def _owned(consumer: Consumer) -> dict[TopicPartition, int]:
+async def _owned(consumer: Consumer) -> dict[TopicPartition, int] | None:
     try:
         return await consumer.committed()
     except Retryable:
-        return {}
+        return None
 
 
 async def everything(log: KafkaLog, topic: str = TOPIC) -> list[Record]:
