@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from shared.contracts.instants import to_wire, to_wire_or_none
+from shared.contracts.instants import to_wire_or_none
 
 
 class Phase(StrEnum):
