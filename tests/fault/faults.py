@@ -8,7 +8,7 @@ import asyncio
 import re
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -23,6 +23,8 @@ LONG_S: Final = SESSION_S + 2.0  # frozen for so long a process is a zombie when
 FROZEN_S: Final = 8.0
 GIVEN_UP_S: Final = 7.0  # by then whoever asked the broker asks again
 REACHED_S: Final = 30.0
+STORM_S: Final = 10.0
+KILLED: Final = 0.4  # of what a storm does; the rest is stopped, or goes on
 LATE_S: Final = (0.02, 0.2, 1.5)
 LOOK_S: Final = 0.02
 
@@ -33,7 +35,7 @@ class Scene:
 
     cluster: Cluster
     orders: Desk
-    network: Network
+    networks: Mapping[str, Network]
     random: Random
     urls: list[str]
     unreached: int = 0
@@ -209,16 +211,54 @@ def part_frozen(name: str, seconds: float) -> Play:
     return play
 
 
-def network(fault: str, seconds: float) -> Play:
-    """Gateway, one callstate and one worker are far from the broker; see network.py."""
+def network(to: str, fault: str, seconds: float = 0.0) -> Play:
+    """Some processes are far from the broker, some from mongod; see stage.py and network.py."""
 
     async def play(scene: Scene) -> None:
+        between = scene.networks[to]
         if fault == "cut":
-            await scene.network.cut()
+            await between.cut()
         elif fault == "answers lost":
-            await scene.network.lose_answers(seconds)
+            await between.lose_answers(seconds)
         else:
-            await scene.network.hold_back(seconds)
+            await between.hold_back(seconds)
+
+    return play
+
+
+def storm(seconds: float) -> Play:
+    """kill -9, SIGSTOP and SIGCONT of anybody, faster than anybody can recover."""
+
+    async def play(scene: Scene) -> None:
+        until_s = time.monotonic() + seconds
+        services = [one for one in scene.cluster.processes.values() if one.wanted]
+        try:
+            while time.monotonic() < until_s:
+                process = scene.random.choice(services)
+                if scene.random.random() < KILLED:
+                    scene.cluster.kill(process)
+                else:
+                    process.send(scene.random.choice((signal.SIGSTOP, signal.SIGCONT)))
+                await asyncio.sleep(scene.random.uniform(0.05, 1.5))
+        finally:
+            for process in services:
+                process.send(signal.SIGCONT)
+
+    return play
+
+
+def left_behind(role: str) -> Play:
+    """All of a role sleep while work piles up, then one dies half-way through it."""
+    obey = ordered(role, "half saved", "kill", nth_max=1)
+
+    async def play(scene: Scene) -> None:
+        processes = scene.cluster.of_role(role)
+        for process in processes:
+            process.send(signal.SIGSTOP)
+        await asyncio.sleep(LONG_S)
+        for process in processes:
+            process.send(signal.SIGCONT)
+        await obey(scene)
 
     return play
 
@@ -286,12 +326,20 @@ def _table() -> list[Fault]:
     rows += [
         Fault("no answer, and done", "gateway: asked", ordered("gateway", "asked", "fail"), 2),
         Fault("joins and leaves", "gateway", joined("gateway"), 1),
-        Fault("network", "connections cut", network("cut", 0), 2),
         *(
-            Fault("network", f"{fault} for {s} s", network(fault, s), weight)
-            for fault in ("answers lost", "requests late")
-            for s, weight in ((0.3, 2), (GIVEN_UP_S, 0.6))
+            Fault("network", f"{to}: {fault}, {s} s", network(to, fault, s), weight)
+            for to in ("broker", "mongod")
+            for fault, s, weight in (
+                ("cut", 0.0, 2),
+                ("answers lost", 0.3, 2),
+                ("answers lost", GIVEN_UP_S, 0.6),
+                ("requests late", 0.3, 2),
+                ("requests late", GIVEN_UP_S, 0.6),
+            )
         ),
+        Fault("storm", f"of {STORM_S} s", storm(STORM_S), 0.5),
+        Fault("left behind", "callstate", left_behind("callstate"), 0.5),
+        Fault("left behind", "worker", left_behind("worker"), 0.5),
         Fault("broker killed", "at any moment", broker_killed(), 1),
         Fault("broker frozen", f"{FROZEN_S} s", part_frozen("broker", FROZEN_S), 0.4),
         Fault("mongod killed", "at any moment", mongod_killed(), 1),
@@ -323,12 +371,14 @@ def _pairs() -> list[Fault]:
             ordered("callstate", "saving", "stop", LONG_S),
             ordered("worker", "saving", "stop", LONG_S),
         ),
+        "three workers come and go": (joined("worker"),) * 3,
+        "three callstates come and go": (joined("callstate"),) * 3,
         "late write and a rebalance": (
             ordered("worker", "saving", "late", 1.0),
             joined("worker"),
         ),
     }
-    return [Fault("two at once", name, together(*plays), 0.8) for name, plays in both.items()]
+    return [Fault("several at once", name, together(*plays), 0.8) for name, plays in both.items()]
 
 
 TABLE: Final = tuple(_table())
@@ -339,7 +389,7 @@ ALWAYS: Final = (
     "stopped at a point, beyond its session",
     "joins and leaves",
     "network",
-    "two at once",
+    "several at once",
 )
 """Kinds that even a short run has at least once."""
 

@@ -1,6 +1,6 @@
-"""A network between the broker and some of the processes, which can hold back, lose and cut.
+"""A network between some of the processes and broker or store, which holds back, loses and cuts.
 
-What was held back on its way to the broker arrives later, also where whoever sent it has given up
+What was held back on its way there arrives later, also where whoever sent it has given up
 and has sent it again over another connection: a write nobody believes in any more, which lands.
 """
 

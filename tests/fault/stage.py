@@ -12,6 +12,7 @@ from tests.fault.network import DistantBroker, Network
 from tests.fault.orders import Desk
 from tests.support.cluster_product import Cluster, ServiceProcess
 from tests.support.parts import MongoServer
+from tests.support.product import free_port
 
 SESSION_MS: Final = 4000  # shorter than the product's, for a member that died is waited for
 
@@ -26,8 +27,14 @@ class Stage(Cluster):
         given = {"demo_wrap_up_s": 1, "test_session_ms": SESSION_MS, **settings}
         super().__init__(broker, mongod, folder, main=("tests.fault.process",), **given)
         self.orders = Desk(folder)
-        self.network = Network(broker.far, broker.inner)
-        self.far = f"127.0.0.1:{broker.far}"
+        mongod_far = free_port()
+        self.to_broker = Network(broker.far, broker.inner)
+        self.to_mongod = Network(mongod_far, mongod.port)
+        self.far_from_broker = {"kafka_bootstrap": f"127.0.0.1:{broker.far}"}
+        near_url = self.environment()["AFTERCALL_MONGO_URL"]
+        far_url = near_url.replace(f":{mongod.port}/", f":{mongod_far}/")
+        direct = far_url.replace("replicaSet=rs0", "directConnection=true")
+        self.far_from_mongod = {"mongo_url": direct}  # a set would tell where it really is
 
     @override
     def add(self, name: str, role: str, **settings: object) -> ServiceProcess:
@@ -35,13 +42,15 @@ class Stage(Cluster):
 
     @override
     async def __aenter__(self) -> Self:
-        await self.network.__aenter__()
+        await self.to_broker.__aenter__()
+        await self.to_mongod.__aenter__()
         return await super().__aenter__()
 
     @override
     async def __aexit__(self, *error: object) -> None:
         await super().__aexit__(*error)
-        await self.network.__aexit__(*error)
+        await self.to_broker.__aexit__(*error)
+        await self.to_mongod.__aexit__(*error)
 
     def gateway(self) -> ServiceProcess:
         """The one that always is."""
@@ -49,12 +58,14 @@ class Stage(Cluster):
 
 
 def usual(stage: Stage, seed: int) -> list[ServiceProcess]:
-    """A gateway, two callstates and two workers: of each pair one with a name, and one far away."""
-    far = {"kafka_bootstrap": stage.far}
-    odd = {"test_choppy": seed, "instance": "first"}
-    even = {"test_choppy": seed, "mongo_driver": "pymongo", **far}
+    """A gateway, two callstates and two workers.
+
+    Of each pair one has a name, and is far from mongod; the other is far from the broker.
+    """
+    odd = {"test_choppy": seed, "instance": "first", **stage.far_from_mongod}
+    even = {"test_choppy": seed, "mongo_driver": "pymongo", **stage.far_from_broker}
     return [
-        stage.add("gateway", "gateway", **far),
+        stage.add("gateway", "gateway", **stage.far_from_broker),
         stage.add("callstate-1", "callstate", **odd),
         stage.add("callstate-2", "callstate", **even),
         stage.add("worker-1", "worker", **odd),

@@ -26,7 +26,7 @@ from tests.fault.stage import Stage, call_on, usual
 from tests.support.cluster_product import PARTITIONS
 from tests.support.parts import MongoServer
 
-ROUNDS: Final = int(os.environ.get("AFTERCALL_TEST_ROUNDS", "25"))
+ROUNDS: Final = int(os.environ.get("AFTERCALL_TEST_ROUNDS", "20"))
 SEED: Final = int(os.environ.get("AFTERCALL_TEST_SEED", "1"))
 ONLY: Final = os.environ.get("AFTERCALL_TEST_ONLY", "")
 WARM_S: Final = 1.0
@@ -96,7 +96,8 @@ class Night:
         self.urls = [stage.gateway().url]
         self.floor = Floor(stage, self.urls, seed)
         self.listener = Listener(self.urls)
-        self.scene = Scene(stage, stage.orders, stage.network, self.random, self.urls)
+        networks = {"broker": stage.to_broker, "mongod": stage.to_mongod}
+        self.scene = Scene(stage, stage.orders, networks, self.random, self.urls)
         self.told = self.floor.told
 
     async def pass_by(self, faults: list[Fault]) -> None:
