@@ -17,6 +17,8 @@ def _nothing_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process sets for its whole life is no business of the tests after."""
     monkeypatch.setattr(processes, "configure_logging", lambda _: None)
     monkeypatch.setattr(processes, "calm_collector", lambda: None)
+    # Beside the threads of a test runner, its loop once waited for ever to be closed.
+    monkeypatch.setattr(processes.uvloop, "run", asyncio.run)
 
 
 def end_with(error: Exception, folder: Path) -> int:
