@@ -9,6 +9,9 @@ import pytest_asyncio
 from tests.cluster.kafka_parts import Place, make_place, unmake
 from tests.support.parts import KafkaBroker, PartMissing
 
+# Started anew, it is told apart from the one that was killed only when that one's time is over.
+IMPATIENT = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"
+
 
 @pytest_asyncio.fixture
 async def place(kafka: str) -> AsyncIterator[Place]:
@@ -23,6 +26,8 @@ def _broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
         broker = KafkaBroker(tmp_path_factory.mktemp("broker"))
     except PartMissing as missing:
         pytest.skip(str(missing))
+    with broker._config.open("a") as config:
+        config.write(IMPATIENT)
     broker.start()
     try:
         yield broker

@@ -8,8 +8,9 @@ import pytest
 
 from shared.adapters.cluster import broker as broker_module
 from shared.adapters.cluster import publisher as publisher_module
+from shared.adapters.cluster.consumer import KafkaConsumer
 from shared.adapters.cluster.quiet import quiet_client
-from shared.contracts.envelope import ReplyTo
+from shared.contracts.envelope import Record, ReplyTo
 from shared.contracts.errors import PartitionsMoved, Retryable, Unavailable
 from shared.runtime.ports import Answer, TopicPartition
 from tests.cluster.kafka_parts import (
@@ -51,6 +52,22 @@ async def append_until_taken(process: Process, number: int, acknowledged: list[s
     """Ask again until it is acknowledged, as a client of the gateway does."""
     await persist(lambda: process.log.append([said(f"{number}", f"demo:call-{number % 9}")]))
     acknowledged.append(f"{number}")
+
+
+async def stand(
+    process: Process, consumer: KafkaConsumer, count: int, *, advance: bool = True
+) -> list[Record]:
+    """Append so many and read them; and, unless told otherwise, make that durable."""
+    await persist(lambda: process.log.append(spread(count)))
+    while True:
+        read = await take(consumer, count)
+        try:
+            if advance:
+                await consumer.publish_and_advance([], after(read))
+        except Retryable:
+            await persist(consumer.rewind)
+        else:
+            return read
 
 
 async def write(process: Process, acknowledged: list[str], stopping: asyncio.Event) -> None:
@@ -102,11 +119,11 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_under_load
         await longer(acknowledged)
         stopping.set()
         await asyncio.gather(*running)
-        standing = await everything(writer.log)
+        standing = await persist(lambda: everything(writer.log))
         assert set(acknowledged) <= set(values(standing))
-        positions = await reader.log.positions(GROUP, [TOPIC])
+        positions = await persist(lambda: reader.log.positions(GROUP, [TOPIC]))
         passed = [r for r in standing if r.offset < positions[TopicPartition(TOPIC, r.partition)]]
-        written = values(await everything(reader.log, OTHER))
+        written = values(await persist(lambda: everything(reader.log, OTHER)))
         assert passed
         assert set(values(passed)) <= set(written)  # no position without its messages
 
@@ -117,9 +134,7 @@ async def test_a_group_never_falls_back_to_the_start_while_the_broker_comes_up(
     """A coordinator that still loads answers with an error and no positions: that is not none."""
     async with fragile.opened() as process:
         consumer = process.consumer()
-        await process.log.append(spread(40))
-        read = await take(consumer, 40)
-        await consumer.publish_and_advance([], after(read))
+        read = await stand(process, consumer, 40)
         broker.kill()
         starting = asyncio.create_task(restart(broker))
         while not starting.done():
@@ -144,7 +159,7 @@ async def test_an_append_to_a_frozen_broker_ends_in_time_and_goes_on_after_it(
         assert time.monotonic() - begun < BOUND_S
         broker.thaw()
         await append_until_taken(process, 7, [])
-        standing = values(await everything(process.log))
+        standing = values(await persist(lambda: everything(process.log)))
         assert {"before", "7"} <= set(standing) <= {"before", "frozen", "7"}
 
 
@@ -153,8 +168,7 @@ async def test_whoever_asks_a_frozen_broker_is_told_in_time(
 ) -> None:
     async with fragile.opened() as process:
         consumer = process.consumer()
-        await process.log.append(spread(4))
-        read = await take(consumer, 4)
+        read = await stand(process, consumer, 4, advance=False)
         broker.freeze()
         place, *_ = after(read)
         for asking in (
@@ -183,10 +197,9 @@ async def test_closing_is_bounded_whatever_the_broker_does(
     before = sum(lines.values())
     async with fragile.opened() as process:
         consumer = process.consumer()
-        await process.log.append(spread(4))
-        await take(consumer, 4)
-        await process.log.grown([TOPIC], {}, 1)
-        await process.kafka.register("gateway", lambda _: None)
+        await stand(process, consumer, 4, advance=False)
+        await persist(lambda: process.log.grown([TOPIC], {}, 1))
+        await persist(lambda: process.kafka.register("gateway", lambda _: None))
         getattr(broker, how)()
         pending = [asyncio.create_task(process.log.append([said("x")])) for _ in range(3)]
         await asyncio.sleep(0.1)
@@ -208,8 +221,8 @@ async def test_answers_and_followers_come_back_with_the_broker(
         def deliver(answers: Sequence[Answer]) -> None:
             came.extend(answers)
 
-        await process.kafka.register("gateway", deliver)
-        seen = await process.log.ends([TOPIC])
+        await persist(lambda: process.kafka.register("gateway", deliver))
+        seen = await persist(lambda: process.log.ends([TOPIC]))
         assert not await process.log.grown([TOPIC], seen, 0)
         broker.kill()
         await process.kafka.replies.send([Answer(ReplyTo("gateway", "lost"), b"{}")])
