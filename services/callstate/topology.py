@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from services.callstate.decider import decide, recall
 from services.callstate.model import COLLECTION, CallInput, CallState, deadlines, tags
 from shared.contracts import limits
-from shared.contracts.calls import EventOutcome, WrapUpRules
+from shared.contracts.calls import WrapUpRules
 from shared.contracts.envelope import Event, Record, from_headers, reply_to_of
 from shared.contracts.errors import Poison
 from shared.contracts.ids import call_key, is_id, is_tenant_id
@@ -51,9 +51,11 @@ class Calls:
         """The rules; nothing is read beside a call."""
         return decide(state, given)
 
-    def recall(self, state: CallState | None, given: CallInput) -> EventOutcome | None:
+    def again(
+        self, state: CallState | None, given: CallInput, _beside: None
+    ) -> Decision[CallState | None]:
         """The answer to an event already applied, while it is among those remembered."""
-        return recall(state, given)
+        return Decision(state, (), recall(state, given))
 
     def index(self, state: CallState) -> Index:
         """A call is found by phase, by its next deadline, by agents and subjects."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from services.worker import dispositions
 from services.worker.model import CallMoved, DispositionsState, Given, Requested
@@ -50,9 +49,14 @@ class DispositionsAggregate:
         """The rules of `services.worker.dispositions`."""
         return dispositions.decide(state, given, beside)
 
-    def recall(self, state: DispositionsState | None, given: Given) -> Struct | None:
-        """The verdict that a request already applied was given."""
-        return dispositions.recall(state, given) if isinstance(given, Requested) else None
+    def again(
+        self, state: DispositionsState | None, given: Given, beside: Call | None
+    ) -> Decision[DispositionsState | None]:
+        """The verdict that a request was given; and the document brought up to the call."""
+        caught_up = dispositions.decide(state, seen_again(given), beside)
+        if isinstance(given, CallMoved):
+            return caught_up
+        return Decision(caught_up.state, caught_up.effects, dispositions.recall(state, given))
 
     def index(self, state: DispositionsState) -> Index:
         """By agent."""
@@ -92,6 +96,11 @@ class WorkerTopology:
         """The call, and its version."""
         call = _call_decoder.decode(state).call
         return call, call.version
+
+
+def seen_again(given: Given) -> CallMoved:
+    """An input already applied is nothing but another look at the call."""
+    return CallMoved(tenant=given.tenant, call_id=given.call_id, version=0, now_ms=given.now_ms)
 
 
 def _routed(record: Record, event: Event, given: Given, beside_version: int = 0) -> Routed:

@@ -224,16 +224,13 @@ class Deciding:
         messages: list[Message] = []
         for record, item in routed:
             slot = slots[item.collection, item.key]
-            if slot.covers(record):
-                answer = slot.aggregate.recall(slot.state, item.input)
-            else:
-                if len(slot.outbox) >= limits.EFFECTS_PER_DOCUMENT_MAX:
-                    return answers, messages, records.index(record)
-                decision = slot.aggregate.decide(slot.state, item.input, slot.beside)
-                answer = decision.answer
-                self._apply(slot, decision.state, decision.effects, item, record, messages)
-            if answer is not None and item.reply_to is not None:
-                answers.append(Answer(item.reply_to, _encode(answer)))
+            if len(slot.outbox) >= limits.EFFECTS_PER_DOCUMENT_MAX:
+                return answers, messages, records.index(record)
+            decide = slot.aggregate.again if slot.covers(record) else slot.aggregate.decide
+            decision = decide(slot.state, item.input, slot.beside)
+            self._apply(slot, decision.state, decision.effects, item, record, messages)
+            if decision.answer is not None and item.reply_to is not None:
+                answers.append(Answer(item.reply_to, _encode(decision.answer)))
         return answers, messages, len(records)
 
     def _apply(

@@ -52,6 +52,13 @@ class Slot:
         self.outbox.append(Effect((record.topic, record.partition, record.offset), message))
         return message
 
+    def _watermarks(self) -> dict[str, int]:
+        """Brought up to date; what followed from a record that comes again lowers none."""
+        before = {} if self.document is None else self.document.watermarks
+        return before | {
+            topic: max(offset, before.get(topic, -1)) for topic, offset in self.changed.items()
+        }
+
     def written(self, collection: str, key: str, kept: Sequence[Effect]) -> Document:
         """The document to write: next revision, watermarks and outbox brought up to date."""
         before = self.document
@@ -60,7 +67,7 @@ class Slot:
             key=key,
             revision=1 if before is None else before.revision + 1,
             state=self.aggregate.encode(self.state),
-            watermarks={} | self.changed if before is None else before.watermarks | self.changed,
+            watermarks=self._watermarks(),
             sequences=self.sequences,
             index=self.aggregate.index(self.state),
             outbox=pack((*kept, *self.outbox)),

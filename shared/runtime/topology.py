@@ -48,8 +48,12 @@ class Aggregate(Protocol):
         """The rules. `beside` is what `Topology.read_beside` made of the other document."""
         ...
 
-    def recall(self, state: Any, given: Any) -> Struct | None:
-        """The answer that an input already applied was given, if the state still knows it."""
+    def again(self, state: Any, given: Any, beside: Any) -> Decision[Any]:
+        """An input that is applied already: its answer, and what has become due beside it.
+
+        A write may land late, after its writer was given up: then a change of what is read beside
+        was taken before, by a document that did not know this input yet, and nothing followed.
+        """
         ...
 
     def index(self, state: Any) -> Index:

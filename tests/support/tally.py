@@ -50,8 +50,9 @@ class TallyAggregate:
         )
         return Decision(after, effects, Told(given, len(after.inputs), 0))
 
-    def recall(self, state: Tallied, given: str) -> Told | None:
-        return Told(given, state.inputs.index(given) + 1, 0) if given in state.inputs else None
+    def again(self, state: Tallied, given: str, _beside: Any) -> Decision[Any]:
+        known = given in state.inputs
+        return Decision(state, (), Told(given, state.inputs.index(given) + 1, 0) if known else None)
 
     def index(self, state: Tallied) -> Index:
         return Index(created_ms=len(state.inputs))

@@ -17,12 +17,13 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from services.cli.verify.fold import Fold, Item, Step
 from services.cli.verify.snapshot import message_of
 from services.worker.dispositions import TABLE
 from services.worker.model import CallMoved, Requested
-from services.worker.topology import COLLECTION, WorkerTopology
+from services.worker.topology import COLLECTION, WorkerTopology, seen_again
 from shared.contracts.calls import Call
 from shared.contracts.dispositions import DispositionTold
 from shared.contracts.envelope import Record
@@ -188,7 +189,20 @@ class Replay:
             ]
             if found:
                 yield from found
-                return
+                break
+        yield from self._again(point, time, versions)
+
+    def _again(self, point: Point, time: bytes, versions: Sequence[int]) -> Iterator[Choice]:
+        """A record of before, come again once its late write had landed and the call moved on."""
+        before = (*self._inputs.requests[: point.request], *self._inputs.changes[: point.change])
+        for record, routed in before:
+            if stamp(record) != time:
+                continue
+            looked = replace(routed, input=seen_again(routed.input))
+            for version in versions:
+                step = self._step(point, record, looked, version)
+                if step is not None:
+                    yield Choice(version, is_request=False, at=point.change - 1, step=step)
 
     def _step(self, point: Point, record: Record, routed: Routed, version: int) -> Step | None:
         """The decision, if all that it tells is what was told next on each topic."""

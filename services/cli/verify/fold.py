@@ -112,12 +112,13 @@ class Fold(Struct, frozen=True):
 
     def after(self, step: Step) -> "Fold":
         """The document after this change."""
+        topic, offset = step.record.topic, step.record.offset
         return Fold(
             topology=self.topology,
             collection=self.collection,
             state=step.state,
             sequences=step.sequences,
-            watermarks=self.watermarks | {step.record.topic: step.record.offset},
+            watermarks=self.watermarks | {topic: max(offset, self.watermarks.get(topic, -1))},
             applied=self.applied + 1,
         )
 

@@ -18,7 +18,7 @@ def _nothing_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "configure_logging", lambda _: None)
     monkeypatch.setattr(processes, "calm_collector", lambda: None)
     # Beside the threads of a test runner, its loop once waited for ever to be closed.
-    monkeypatch.setattr(processes.uvloop, "run", asyncio.run)
+    monkeypatch.setattr("uvloop.run", asyncio.run)
 
 
 def end_with(error: Exception, folder: Path) -> int:

@@ -188,7 +188,9 @@ def test_the_aggregate_decides_stores_and_finds() -> None:
     assert isinstance(decision.answer, EventOutcome)
     assert calls.decode(calls.encode(state)) == state
     assert calls.encode(calls.decode(calls.encode(state))) == calls.encode(state)
-    assert calls.recall(state, given) is not None
+    again = calls.again(state, given, None)
+    assert again.state is state
+    assert (again.answer is None, again.effects) == (False, ())
     index = calls.index(state)
     assert (index.phase, index.created_ms) == ("active", NOW_MS)
     assert index.due_ms == NOW_MS + 7_000

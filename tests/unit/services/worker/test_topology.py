@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from services.worker.model import CallMoved, DispositionsState, Requested
+from services.worker.model import CallMoved, DispositionsState, Given, Requested
 from services.worker.topology import WorkerTopology
 from shared.contracts import limits
 from shared.contracts.calls import CallDocument
@@ -30,6 +30,7 @@ from tests.unit.services.worker.records import REPLY_TO, changed, message, recor
 TOPOLOGY: Topology = WorkerTopology()
 DISPOSITIONS = TOPOLOGY.aggregates["dispositions"]
 TALKING = a_call(part("ann", "active"), version=5)
+WRAPPING_UP = a_call(part("ann", "wrap_up"), version=6)
 
 
 def test_a_request_decides_on_its_calls_dispositions() -> None:
@@ -74,14 +75,23 @@ def test_what_is_stored_comes_back_and_others_can_read_it() -> None:
     assert index.tags == ("agent:ann",)
 
 
-def test_the_aggregate_decides_and_recalls() -> None:
+def test_the_aggregate_decides_and_knows_what_it_has_decided() -> None:
     decision = DISPOSITIONS.decide(None, asked(a_request()), TALKING)
 
     assert isinstance(decision.answer, Verdict)
     assert isinstance(decision.state, DispositionsState)
-    assert DISPOSITIONS.recall(decision.state, asked(a_request())) == decision.answer
-    assert DISPOSITIONS.recall(decision.state, moved()) is None
-    assert DISPOSITIONS.recall(None, asked(a_request())) is None
+    for given, answer in ((asked(a_request()), decision.answer), (moved(), None)):
+        again = DISPOSITIONS.again(decision.state, given, TALKING)
+        assert (again.state, again.effects, again.answer) == (decision.state, (), answer)
+
+
+@pytest.mark.parametrize("given", [asked(a_request()), moved()], ids=["request", "change"])
+def test_an_input_that_comes_again_brings_the_document_up_to_the_call(given: Given) -> None:
+    """Its write may have landed late, after the change was taken by a document without it."""
+    queued = DISPOSITIONS.decide(None, asked(a_request()), TALKING)
+    again = DISPOSITIONS.again(queued.state, given, WRAPPING_UP)
+    assert [effect.type for effect in again.effects] == ["disposition.saved"]
+    assert DISPOSITIONS.again(again.state, given, WRAPPING_UP).effects == ()
 
 
 GOOD = record(requested(a_request()))
