@@ -7,32 +7,26 @@ to: by `sequence`, skipping what was seen before.
 import asyncio
 import json
 import sys
-import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.contracts.topics import (
     CALLS_CHANGED,
     DISPOSITION_EVENTS,
-    DISPOSITION_REQUESTS,
     TELEPHONY_EVENTS,
     TOLD,
     USER_EVENTS,
     dead,
 )
-from tests.fault.floor import Told
+from tests.fault.client import Told, get
 from tests.fault.listener import Listener
 from tests.support.cluster_product import PARTITIONS, Cluster, End, ServiceProcess, Use
 from tests.support.parts import ROOT
-from tests.support.product import AGENT
 
 SETTLED_S: Final = 60.0
 LOOK_S: Final = 0.2
@@ -40,11 +34,6 @@ ASKED_MAX: Final = 500  # verdicts asked for over HTTP; all are looked for in th
 AT_ONCE: Final = 8
 MEMORY_MIB_MAX: Final = 300
 DESCRIPTORS_MAX: Final = 120
-READS: Final = {
-    "callstate": (TELEPHONY_EVENTS,),
-    "worker": (CALLS_CHANGED, DISPOSITION_REQUESTS),
-    "history": (CALLS_CHANGED, DISPOSITION_REQUESTS, DISPOSITION_EVENTS, USER_EVENTS),
-}
 FINAL: Final = {"disposition.saved", "disposition.corrected"}
 TOLD_OF_A_VERDICT: Final = ("request_id", "outcome", "call_id", "agent_id", "code", "decided_at")
 
@@ -59,106 +48,26 @@ class Published:
     data: dict[str, Any]
 
 
-async def settled(cluster: Cluster, *, within_s: float = SETTLED_S) -> float:
-    """Wait until no call goes on and no group is behind; the seconds that it took."""
-    began = time.monotonic()
-    left: dict[str, Any] = {}
-    async with aiohttp.ClientSession() as http:
-        (gateway,) = cluster.of_role("gateway")
-        while time.monotonic() < began + within_s:
-            left = await _left(http, gateway.url, cluster)
-            if not left:
-                return time.monotonic() - began
-            await asyncio.sleep(LOOK_S)
-    raise AssertionError(f"after {within_s} s there is still: {left}")
-
-
-async def _left(http: aiohttp.ClientSession, url: str, cluster: Cluster) -> dict[str, Any]:
-    left: dict[str, Any] = {}
-    for phase in ("ringing", "active", "wrap_up"):
-        page = await _get(http, f"{url}/v1/calls?phase={phase}&limit=5")
-        if page["calls"]:
-            left[phase] = [call["id"] for call in page["calls"]]
-    return left | await lag(cluster)
-
-
-async def lag(cluster: Cluster) -> dict[str, int]:
-    """By group and partition how many records wait; nothing where none do."""
-    async with _asking(cluster) as (admin, consumer):
-        ends = await _ends(consumer, cluster)
-        return await _behind(admin, cluster, ends)
-
-
-async def caught_up(cluster: Cluster, *groups: str) -> None:
-    """Wait until these groups, or all, have done with what stands in their topics now."""
-    async with _asking(cluster) as (admin, consumer):
-        ends = await _ends(consumer, cluster)
-        ends = {group: ends[group] for group in groups or ends}
-        while await _behind(admin, cluster, ends):
-            await asyncio.sleep(LOOK_S)
-
-
-@asynccontextmanager
-async def _asking(
-    cluster: Cluster,
-) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.broker.bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.broker.bootstrap)
-    await admin.start()
-    await consumer.start()
-    try:
-        yield admin, consumer
-    finally:
-        await consumer.stop()
-        await admin.close()
-
-
-Ends = dict[str, dict[TopicPartition, int]]
-"""By group and partition that it reads: where the partition ends."""
-
-
-async def _ends(consumer: AIOKafkaConsumer, cluster: Cluster) -> Ends:
-    found: Ends = {}
-    for group, topics in READS.items():
-        places = [TopicPartition(cluster.prefix + t, n) for t in topics for n in range(PARTITIONS)]
-        found[group] = await consumer.end_offsets(places)
-    return found
-
-
-async def _behind(admin: AIOKafkaAdminClient, cluster: Cluster, ends: Ends) -> dict[str, int]:
-    behind: dict[str, int] = {}
-    for group, places in ends.items():
-        committed = await admin.list_consumer_group_offsets(cluster.prefix + group)
-        for place, end in places.items():
-            at = max(0, committed[place].offset) if place in committed else 0
-            if at < end:
-                behind[f"{group} {place.topic}/{place.partition}"] = end - at
-    return behind
-
-
-async def _get(http: aiohttp.ClientSession, url: str) -> Any:
-    async with http.get(url, headers=AGENT) as answer:
-        text = await answer.text()
-        assert answer.status == 200, f"{url} {answer.status} {text}"
-        return json.loads(text)
-
-
 async def nothing_acknowledged_was_lost(url: str, told: Told, random: Random) -> None:
-    """Every call has the outcome that its agent was told of, and every verdict is what it was."""
-    latest = {verdict["call_id"]: verdict["code"] for verdict in told.verdicts.values()}
-    late = {
-        verdict["call_id"]
-        for verdict in told.verdicts.values()
-        if verdict["outcome"] == "user_event"
-    }
+    """Every agent has the outcome that was told last, and every verdict is what it was."""
+    latest: dict[str, dict[str, str]] = defaultdict(dict)
+    late: set[tuple[str, str]] = set()  # missed, perhaps, and then told
+    for verdict in told.verdicts.values():
+        call_id, agent_id = verdict["call_id"], verdict["agent_id"]
+        latest[call_id][agent_id] = verdict["code"]
+        if verdict["outcome"] == "user_event":
+            late.add((call_id, agent_id))
     async with aiohttp.ClientSession() as http:
         calls = await _calls(http, url)
         assert not told.calls - calls.keys(), "calls that were told of are not there"
         assert not told.poison & calls.keys(), "calls of which nothing was understood"
         for call_id in told.calls:
-            code, missed = _outcome(calls[call_id])
-            assert code == latest.get(call_id), f"{call_id} should have {latest.get(call_id)}"
-            assert missed == (call_id not in latest) or call_id in late, f"{call_id}: {missed}"
+            wanted, found = latest[call_id], _outcomes(calls[call_id])
+            codes = {agent_id: code for agent_id, (code, _) in found.items() if code is not None}
+            assert codes == wanted, f"{call_id} should have {wanted}, and has {codes}"
+            for agent_id, (code, missed) in found.items():
+                if (call_id, agent_id) not in late:
+                    assert missed == (code is None), f"{call_id} {agent_id}: {code} {missed}"
         asked = list(told.verdicts.items())
         random.shuffle(asked)
         gate = asyncio.Semaphore(AT_ONCE)
@@ -171,19 +80,22 @@ async def _calls(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     more = ""
     while True:
-        page = await _get(http, f"{url}/v1/calls?limit=200{more}")
+        page = await get(http, f"{url}/v1/calls?limit=200{more}")
         found |= {call["id"]: call for call in page["calls"]}
         if not page.get("next"):
             return found
         more = f"&cursor={page['next']}"
 
 
-def _outcome(call: dict[str, Any]) -> tuple[str | None, bool]:
+def _outcomes(call: dict[str, Any]) -> dict[str, tuple[str | None, bool]]:
+    """By agent the code that holds, and whether it was missed."""
     assert call["phase"] == "released", f"{call['id']} is in {call['phase']}"
-    agents = call["agents"]
-    assert len(agents) == 1, f"{call['id']} has {len(agents)} agents"
-    assert "queued" not in agents[0], f"{call['id']} still has a queued code"
-    return agents[0].get("disposition", {}).get("code"), agents[0].get("missed", False)
+    found: dict[str, tuple[str | None, bool]] = {}
+    for agent in call["agents"]:
+        assert "queued" not in agent, f"{call['id']} still has a queued code"
+        code = agent.get("disposition", {}).get("code")
+        found[agent["agent_id"]] = (code, agent.get("missed", False))
+    return found
 
 
 async def _same_verdict(
@@ -194,7 +106,7 @@ async def _same_verdict(
     gate: asyncio.Semaphore,
 ) -> None:
     async with gate:
-        kept = await _get(http, f"{url}/v1/requests/{verdict['request_id']}")
+        kept = await get(http, f"{url}/v1/requests/{verdict['request_id']}")
     for name in TOLD_OF_A_VERDICT:
         assert kept[name] == verdict[name], f"{key}: {kept} is not {verdict}"
 
@@ -275,9 +187,11 @@ def calls_ended_once(told: Told, topics: dict[str, list[Published]]) -> None:
     twice = [name for name, count in met.items() if count > 1]
     assert not twice, f"deadlines met twice: {twice[:5]}"
     missed = Counter(
-        one.key for one in topics[DISPOSITION_EVENTS] if one.type == "disposition.missed"
+        (one.key, one.data["agent_id"])
+        for one in topics[DISPOSITION_EVENTS]
+        if one.type == "disposition.missed"
     )
-    assert not [key for key, count in missed.items() if count > 1], "missed twice"
+    assert not [who for who, count in missed.items() if count > 1], "missed twice"
     assert told.calls <= {one.data["call_id"] for one in topics[CALLS_CHANGED]}
 
 
@@ -305,7 +219,7 @@ async def the_report_counts_what_was_told(url: str, topics: dict[str, list[Publi
             )
     counted = Counter((code, agent) for (_, agent), (_, code) in newest.items())
     async with aiohttp.ClientSession() as http:
-        report = await _get(http, f"{url}/v1/reports/dispositions?group_by=code,agent_id")
+        report = await get(http, f"{url}/v1/reports/dispositions?group_by=code,agent_id")
     rows = {(row["code"], row["agent_id"]): row["count"] for row in report["rows"]}
     assert rows == dict(counted)
 

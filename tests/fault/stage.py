@@ -7,9 +7,9 @@ from typing import Final, Self
 from typing_extensions import override
 
 from shared.contracts.ids import call_key
-from tests.fault.floor import home
 from tests.fault.network import DistantBroker, Network
 from tests.fault.orders import Desk
+from tests.fault.switch import home
 from tests.support.cluster_product import Cluster, ServiceProcess
 from tests.support.parts import MongoServer
 from tests.support.product import free_port

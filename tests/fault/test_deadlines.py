@@ -11,15 +11,15 @@ import pytest
 
 from shared.contracts.instants import from_wire
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS
-from tests.fault import checks
-from tests.fault.floor import Switch, life
+from tests.fault import checks, progress
 from tests.fault.network import DistantBroker
 from tests.fault.orders import Order
 from tests.fault.stage import Stage
+from tests.fault.switch import Switch, life
 from tests.support.parts import MongoServer
 
 CALLS: Final = int(os.environ.get("AFTERCALL_TEST_DEADLINES", "4000"))
-WRAP_UP_S: Final = 15  # until then all calls must stand in the store
+WRAP_UP_S: Final = 12  # until then all calls must stand in the store
 WRITTEN_AT_ONCE: Final = 500
 MET_S: Final = 120.0
 
@@ -45,7 +45,7 @@ async def test_thousands_of_deadlines_due_at_a_restart_are_all_met_once(
                     some = calls[first : first + WRITTEN_AT_ONCE]
                     await switch.write([one for call in some for one in life(call, "agent-1")])
             written = time.monotonic()
-            await checks.caught_up(stage)
+            await progress.caught_up(stage)
             print(f"{CALLS} calls in wrap-up {time.monotonic() - written:.1f} s after written")
             for process in callstates:
                 await stage.stop(process)
@@ -57,7 +57,7 @@ async def test_thousands_of_deadlines_due_at_a_restart_are_all_met_once(
             stage.orders.give(one.name, Order("swept", "kill"))
             one.excused = lambda: stage.orders.obeyed(one.name)
             await stage.start(one, other)
-            await checks.settled(stage, within_s=MET_S)
+            await progress.settled(stage, within_s=MET_S)
             print(f"{CALLS - len(met_before)} due, met within {time.monotonic() - began:.1f} s")
 
             assert stage.orders.obeyed(one.name)

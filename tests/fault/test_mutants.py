@@ -13,12 +13,12 @@ from typing import Final
 import pytest
 
 from shared.contracts.envelope import Event
-from tests.fault import checks
-from tests.fault.faults import until
-from tests.fault.floor import Switch, life
+from tests.fault import checks, progress
 from tests.fault.network import DistantBroker
 from tests.fault.orders import Action, Order
+from tests.fault.plays import until
 from tests.fault.stage import Stage
+from tests.fault.switch import Switch, life
 from tests.support.cluster_product import ServiceProcess
 from tests.support.parts import MongoServer
 
@@ -64,7 +64,7 @@ class Scene:
 
     async def caught_up(self) -> None:
         async with asyncio.timeout(CAUGHT_UP_S):
-            await checks.caught_up(self.stage, "callstate")
+            await progress.caught_up(self.stage, "callstate")
 
 
 async def killed_before_the_write(scene: Scene) -> None:

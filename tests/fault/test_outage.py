@@ -9,10 +9,11 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from tests.fault import checks
-from tests.fault.floor import ASKED_S, Client, Told, event, life
+from tests.fault import checks, progress
+from tests.fault.client import ASKED_S, Client, Told, get
 from tests.fault.network import DistantBroker
 from tests.fault.stage import Stage
+from tests.fault.switch import event, life
 from tests.support.parts import MongoServer
 from tests.support.product import AGENT
 
@@ -45,12 +46,6 @@ async def ask_once(http: aiohttp.ClientSession, url: str, call: str) -> tuple[in
         f"{url}/v1/calls/{call}/disposition", json=body, headers=headers
     ) as answer:
         return answer.status, await answer.json()
-
-
-async def get(http: aiohttp.ClientSession, url: str) -> Any:
-    async with http.get(url, headers=AGENT) as answer:
-        assert answer.status == 200, await answer.text()
-        return await answer.json()
 
 
 async def while_it_is_away(http: aiohttp.ClientSession, url: str) -> set[int]:
@@ -104,7 +99,7 @@ async def test_what_was_accepted_before_the_broker_died_is_applied_when_it_is_ba
                         await client.dispose(f"away-{number}", "agent-1", "Sale")
                         await hang_up(client, f"away-{number}")
                 print(f"all applied {time.monotonic() - began:.1f} s after it was back")
-                await checks.settled(stage)
+                await progress.settled(stage)
                 wanted = {"answered": "Interested", "durable": "Sale"} | {
                     f"away-{number}": "Sale" for number in range(ASKING)
                 }

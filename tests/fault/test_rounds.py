@@ -17,12 +17,15 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.fault import checks
-from tests.fault.faults import Fault, Scene, draw
-from tests.fault.floor import ASKED_S, Client, Floor, Told, life
+from tests.fault import checks, progress
+from tests.fault.client import ASKED_S, Client, Told
+from tests.fault.faults import Fault, draw
+from tests.fault.floor import Floor
 from tests.fault.listener import Listener
 from tests.fault.network import DistantBroker
+from tests.fault.plays import Scene
 from tests.fault.stage import Stage, call_on, usual
+from tests.fault.switch import life
 from tests.support.cluster_product import PARTITIONS
 from tests.support.parts import MongoServer
 
@@ -114,7 +117,7 @@ class Night:
             self.floor.stopping = True
             async with asyncio.timeout(ENDED_S):
                 await working
-            settled_s = await checks.settled(self.stage)
+            settled_s = await progress.settled(self.stage)
             print(f"settled in {settled_s:.1f} s")
             await checks.the_stream_told_all(self.listener, await checks.published(self.stage))
         finally:
@@ -128,7 +131,7 @@ class Night:
         async with asyncio.timeout(RECOVERED_S):
             await self.stage.ready()
             await a_call_on_each_partition(self.urls, f"p{number}")
-            await checks.caught_up(self.stage)
+            await progress.caught_up(self.stage)
         self.rounds.note(fault, began, injected)
 
     async def hold(self) -> None:
