@@ -110,6 +110,7 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
 
     async def settled(self, within_s: float) -> bool:
         """Wait until there is an assignment; False when there is none in time."""
+        self._say_alive()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         while self.moving:
@@ -119,6 +120,16 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
             except TimeoutError:
                 return False
         return True
+
+    def _say_alive(self) -> None:
+        """Whoever waits for an assignment does not fetch, and is alive nevertheless.
+
+        The client takes a consumer that has not fetched for `POLL_EVERY_S_MAX` for one that
+        stands still, and joins the group again only after a fetch: without this each would wait
+        for the other, after every broker that was away for longer.
+        """
+        with self.consumer._subscription.fetch_context():  # noqa: SLF001
+            pass
 
     def places(self) -> list[TopicPartition]:
         """What is assigned now."""
