@@ -84,6 +84,14 @@ async def test_a_topic_that_believes_its_writers_clock_is_refused(kafka: str, pr
         await apply_topics(kafka, partitions=2, replication=1, prefix=prefix)
 
 
+async def test_two_who_apply_at_the_same_time_make_each_topic_once(kafka: str, prefix: str) -> None:
+    made = await asyncio.gather(
+        *(apply_topics(kafka, partitions=2, replication=1, prefix=prefix) for _ in range(3))
+    )
+    names = [name for some in made for name in some]
+    assert sorted(names) == sorted(prefix + name for name in ALL_TOPICS)
+
+
 async def test_more_copies_than_brokers_are_refused(kafka: str, prefix: str) -> None:
     with pytest.raises(TopicsRefused, match="can't be made"):
         await apply_topics(kafka, partitions=2, replication=3, prefix=prefix)

@@ -64,20 +64,23 @@ async def apply_topics(
         found = await _partition_counts(admin, prefix)
         _check_counts(found, partitions)
         await _check_time(admin, list(found), broker_time=broker_time)
-        missing = [name for name in ALL_TOPICS if prefix + name not in found]
-        made = [
+        missing = [
             NewTopic(
                 prefix + name,
                 partitions,
                 replication,
                 topic_configs=_settings(name, replication, broker_time=broker_time),
             )
-            for name in missing
+            for name in ALL_TOPICS
+            if prefix + name not in found
         ]
-        if made:
-            await _make(admin, made)
-            await _wait_for(admin, prefix, partitions)
-    return [topic.name for topic in made]
+        if not missing:
+            return []
+        made = await _make(admin, missing)
+        await _wait_for(admin, prefix, partitions)
+        others = [topic.name for topic in missing if topic.name not in made]
+        await _check_time(admin, others, broker_time=broker_time)
+    return made
 
 
 async def check_topics(bootstrap: str, *, prefix: str = "") -> int:
@@ -159,15 +162,19 @@ async def _partition_counts(admin: AIOKafkaAdminClient, prefix: str) -> dict[str
     return counts
 
 
-async def _make(admin: AIOKafkaAdminClient, topics: Iterable[NewTopic]) -> None:
+async def _make(admin: AIOKafkaAdminClient, topics: Iterable[NewTopic]) -> list[str]:
+    """The names of those made; not those that somebody else has made an instant ago."""
+    made: list[str] = []
     response = await admin.create_topics(list(topics))
     for name, code, *message in response.topic_errors:
         if code == kafka_errors.TopicAlreadyExistsError.errno:
-            continue  # by somebody else, an instant ago; what it is like is seen next
+            continue
         error = kafka_errors.for_code(code)
         if not error.retriable and code:
             raise TopicsRefused(f"{name} can't be made: {error.message} {message}")
         _check(code, name)
+        made.append(name)
+    return made
 
 
 async def _wait_for(admin: AIOKafkaAdminClient, prefix: str, partitions: int) -> None:
