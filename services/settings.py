@@ -25,7 +25,10 @@ CONFIG: Final = "AFTERCALL_CONFIG"
 CONFIG_FILE: Final = "aftercall.toml"
 FOREIGN: Final = "AFTERCALL_TEST_"  # the test suite's own switches
 
-Port = Annotated[int, Field(ge=0, le=65535)]
+PORT_MAX: Final = 65_535
+MONGO_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
+
+Port = Annotated[int, Field(ge=0, le=PORT_MAX)]
 
 
 class SettingsError(ValueError):
@@ -87,6 +90,22 @@ class Settings(BaseSettings):
         if not host.strip() or any(character.isspace() for character in host):
             raise ValueError("a host name or address")
         return host
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _name_brokers(cls, bootstrap: str | None) -> str | None:
+        for address in [] if bootstrap is None else bootstrap.split(","):
+            host, _, port = address.strip().rpartition(":")
+            if not host or "://" in host or not port.isdecimal() or not 1 <= int(port) <= PORT_MAX:
+                raise ValueError(f"{address.strip()} is not host:port")
+        return bootstrap
+
+    @field_validator("mongo_url")
+    @classmethod
+    def _name_a_store(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(MONGO_SCHEMES):
+            raise ValueError("begins with neither mongodb:// nor mongodb+srv://")  # and not shown
+        return url
 
     @model_validator(mode="after")
     def _know_the_cluster(self) -> "Settings":

@@ -9,20 +9,15 @@ from pymongo.uri_parser import parse_uri
 from services.settings import Settings, SettingsError
 from shared.adapters.cluster.mongo_client import DATABASE
 
-PORT_MAX: Final = 65_535
 BY_NAME: Final = "mongodb+srv://"  # looked up in the DNS, so only a connection tells
 
 
 def database(configured: Settings) -> str:
-    """The database that is meant, where broker and store can be told from the settings.
+    """The database that is meant, where it can be told from the settings.
 
     Raises:
-        SettingsError: they can't.
+        SettingsError: it can't.
     """
-    for address in (configured.kafka_bootstrap or "").split(","):
-        host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 1 <= int(port) <= PORT_MAX:
-            raise SettingsError(f"AFTERCALL_KAFKA_BOOTSTRAP: {address.strip()} is not host:port")
     url = configured.mongo_url or ""
     if url.startswith(BY_NAME):
         return url.removeprefix(BY_NAME).partition("/")[2].partition("?")[0] or DATABASE

@@ -132,6 +132,21 @@ MISTAKES = [
         "aftercall: AFTERCALL_KAFKA_BOOTSTRAP: one:70000 is not host:port; ",
     ),
     (
+        "worker",
+        AWAY | {"AFTERCALL_KAFKA_BOOTSTRAP": "one:port"},
+        "aftercall: AFTERCALL_KAFKA_BOOTSTRAP: one:port is not host:port; ",
+    ),
+    (
+        "topics apply",
+        AWAY | {"AFTERCALL_KAFKA_BOOTSTRAP": "kafka://one:9092"},
+        "aftercall: AFTERCALL_KAFKA_BOOTSTRAP: kafka://one:9092 is not host:port; ",
+    ),
+    (
+        "callstate",
+        AWAY | {"AFTERCALL_MONGO_URL": "me:hunter2@there"},
+        "aftercall: AFTERCALL_MONGO_URL: begins with neither mongodb:// nor mongodb+srv://; ",
+    ),
+    (
         "config check",
         AWAY | {"AFTERCALL_MONGO_URL": "mongodb://me:hun:ter2@there"},
         "aftercall: AFTERCALL_MONGO_URL is no URL: InvalidURI; ",
