@@ -128,11 +128,12 @@ class Watch:
         self._metrics.oldest.labels(name).set(self._seen[name].age_s(now, ends, positions))
 
     async def _places(self, loop: Loop) -> tuple[Positions, Positions]:
-        """Where the share of a loop ends, and where its group stands."""
+        """Where the share of a loop ends, and where its group stands; of all that is nobody's."""
         ends = await self._event_log.ends(loop.topics)
         positions = await self._event_log.positions(loop.group, loop.topics)
-        owned = loop.owned or frozenset()
-        return {place: end for place, end in ends.items() if place in owned}, positions
+        if loop.owned is None:  # what waits must be seen where nobody works on it
+            return ends, positions
+        return {place: end for place, end in ends.items() if place in loop.owned}, positions
 
     async def readiness(self) -> dict[str, str]:
         """By part: `ok`, or why it is not."""

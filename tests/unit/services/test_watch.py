@@ -137,6 +137,14 @@ async def test_a_loop_without_a_share_is_not_ready() -> None:
     assert said_of_it == "has no share of the partitions yet"
 
 
+async def test_what_waits_is_seen_where_nobody_has_a_share() -> None:
+    watched = Watched()
+    watched.processor.owned = None
+    await watched.log.append([said(TELEPHONY_EVENTS, "t:k", "1.1")] * 3)
+    await watched.looks(2)
+    assert watched.lag() == 3
+
+
 async def test_a_process_without_loops_asks_the_log_itself() -> None:
     log = DeafLog(FakeClock())
     watched = Watch(log, Watched().ping, {}, Metrics())
