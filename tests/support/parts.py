@@ -123,9 +123,15 @@ class Part:
         self.process.wait()
 
     def freeze(self) -> None:
-        """SIGSTOP: it holds its connections and answers nothing."""
+        """SIGSTOP: it holds its connections and answers nothing, from the return of this on."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        deadline = time.monotonic() + READY_S
+        while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.log_path.stem} does not stop")
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """SIGCONT."""
