@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from services.worker import dispositions
 from services.worker.model import CallMoved, DispositionsState, Given, Requested
@@ -23,7 +24,17 @@ from shared.runtime.topology import Aggregate, Routed
 COLLECTION: Final = "dispositions"
 CALLS: Final = "calls"
 
+
+class _Moved(Struct, frozen=True):
+    """What a trigger needs of a `CallChanged`."""
+
+    tenant: str
+    call_id: str
+    version: int
+
+
 _request_decoder: Final = msgspec.json.Decoder(DispositionRequest)
+_moved_decoder: Final = msgspec.json.Decoder(_Moved)
 _changed_decoder: Final = msgspec.json.Decoder(CallChanged)
 _state_decoder: Final = msgspec.json.Decoder(DispositionsState)
 _call_decoder: Final = msgspec.json.Decoder(CallDocument)
@@ -80,17 +91,7 @@ class WorkerTopology:
         Raises:
             Poison: `bad_key`, `bad_envelope`, `unknown_type` or `bad_data`.
         """
-        event = read_event(record)
-        if record.topic == DISPOSITION_REQUESTS:
-            return _routed(record, event, _requested(record, event))
-        version = read_changed(event).version
-        moved = CallMoved(
-            tenant=event.tenant,
-            call_id=event.subject,
-            version=version,
-            now_ms=record.timestamp_ms,
-        )
-        return _routed(record, event, moved, version)
+        return _moved(record) if record.topic == CALLS_CHANGED else _requested(record)
 
     def read_beside(self, state: bytes) -> tuple[Any, int]:
         """The call, and its version."""
@@ -103,7 +104,14 @@ def seen_again(given: Given) -> CallMoved:
     return CallMoved(tenant=given.tenant, call_id=given.call_id, version=0, now_ms=given.now_ms)
 
 
-def _routed(record: Record, event: Event, given: Given, beside_version: int = 0) -> Routed:
+def _requested(record: Record) -> Routed:
+    event = read_event(record)
+    given = Requested(
+        tenant=event.tenant,
+        call_id=event.subject,
+        request=read_request(event),
+        now_ms=record.timestamp_ms,
+    )
     return Routed(
         collection=COLLECTION,
         key=record.key,
@@ -111,16 +119,33 @@ def _routed(record: Record, event: Event, given: Given, beside_version: int = 0)
         subject=event.subject,
         input=given,
         reply_to=event.reply_to,
-        beside_version=beside_version,
     )
 
 
-def _requested(record: Record, event: Event) -> Requested:
-    return Requested(
-        tenant=event.tenant,
-        call_id=event.subject,
-        request=read_request(event),
-        now_ms=record.timestamp_ms,
+def _moved(record: Record) -> Routed:
+    """A change of a call is most of what the worker polls, and only a trigger: its call is read.
+
+    So no more of it is looked at than of which call it tells, and at which version.
+    """
+    try:
+        told = _moved_decoder.decode(record.value)
+    except MALFORMED as error:
+        raise Poison("bad_data", str(error)) from None
+    if record.key != call_key(told.tenant, told.call_id) or not is_id(told.call_id):
+        raise Poison("bad_key", "the record key is not that of the call it tells of")
+    return Routed(
+        collection=COLLECTION,
+        key=record.key,
+        tenant=told.tenant,
+        subject=told.call_id,
+        input=CallMoved(
+            tenant=told.tenant,
+            call_id=told.call_id,
+            version=told.version,
+            now_ms=record.timestamp_ms,
+        ),
+        beside_version=told.version,
+        look=True,
     )
 
 

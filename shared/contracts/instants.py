@@ -13,6 +13,7 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _FRACTIONS: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
+_MS_OF: Final = {fraction: ms for ms, fraction in enumerate(_FRACTIONS)}
 INSTANT_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 # What RFC 3339 allows; the parser behind it would take week dates and more.
@@ -23,6 +24,7 @@ RFC_3339: Final = (
 _matches: Final = re.compile(RFC_3339).fullmatch
 
 
+@lru_cache(maxsize=16_384)  # a moment is told of many times, and one batch has one
 def to_wire(instant_ms: int) -> str:
     """RFC 3339 with milliseconds, in UTC: `2026-11-21T14:05:38.120Z`.
 
@@ -66,6 +68,18 @@ def from_wire(text: str) -> int:
     Raises:
         ValueError: not a time, no offset, or before the epoch.
     """
+    ms = _MS_OF.get(text[19:])
+    if ms is not None:  # as `to_wire` writes it
+        return _second_from_wire(text[:19]) + ms
+    return _from_wire(text)
+
+
+@lru_cache(maxsize=4096)
+def _second_from_wire(text: str) -> int:
+    return _from_wire(text + "Z")
+
+
+def _from_wire(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -170,9 +170,11 @@ def check_user_data(user_data: dict[str, Any]) -> None:
     Raises:
         Poison: `bad_data`.
     """
+    if not user_data:
+        return
     try:
         check_json(user_data)
     except ValueError as error:
         raise Poison("bad_data", f"user_data: {error}") from None
-    if user_data and len(msgspec.json.encode(user_data)) > limits.USER_DATA_BYTES_MAX:
+    if len(msgspec.json.encode(user_data)) > limits.USER_DATA_BYTES_MAX:
         raise Poison("bad_data", f"user_data is over {limits.USER_DATA_BYTES_MAX} bytes")

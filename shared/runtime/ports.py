@@ -103,8 +103,13 @@ class StateStore(Protocol):
     After a crash: each document is wholly as before or wholly as written.
     """
 
-    async def load(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
-        """The documents that exist among these keys, in one query, each at its newest."""
+    async def load(
+        self, collection: str, keys: Sequence[str], *, outboxes: bool = True
+    ) -> dict[str, Document]:
+        """The documents that exist among these keys, in one query, each at its newest.
+
+        Without `outboxes` these may be left out, and look empty.
+        """
         ...
 
     async def save(self, documents: Sequence[Document]) -> None:
@@ -126,7 +131,7 @@ class StateStore(Protocol):
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """One tenant's documents, newest first.
+        """One tenant's documents, newest first; outboxes may be left out.
 
         Raises:
             ValueError: the cursor is not one of ours.
@@ -136,7 +141,10 @@ class StateStore(Protocol):
     async def due(
         self, collection: str, now_ms: int, *, after: tuple[int, str] = (-1, ""), limit: int = 1000
     ) -> list[Document]:
-        """Documents whose `due_ms` is not after now, by (due_ms, key), beyond `after`."""
+        """Documents whose `due_ms` is not after now, by (due_ms, key), beyond `after`.
+
+        Outboxes may be left out.
+        """
         ...
 
 

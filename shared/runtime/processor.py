@@ -9,8 +9,8 @@ So whatever dies, wherever: the record comes again, its document is loaded again
 document does not know it yet (it is decided now, for the first time) or it does (watermark), and
 then its effects stand in the outbox and are published before anything newer. See README.md.
 
-Where much waits, the next batch is decided while one is made durable: it is polled before, loads
-its documents once those are written, and is itself written only when all of the other is durable.
+Where much waits, the next batch is decided while one is made durable: it is polled while documents
+are written, builds on these, and is written itself only when all of the other is durable.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import structlog
 
 from shared.contracts import limits
 from shared.contracts.envelope import Record
-from shared.contracts.errors import PartitionsMoved, Retryable
+from shared.contracts.errors import PartitionsMoved, Retryable, Unavailable
 from shared.runtime.deciding import Decided, Deciding, Turn
 from shared.runtime.ports import (
     Commit,
@@ -133,46 +133,61 @@ class Processor(Deciding):
             self.turns += 1
             if not records:
                 return
-            decided = await self._decide(records, *self._route(records))
+            decided = await self._decide(records)
             self._left = decided.left
         self._committed |= decided.batch.positions
         await self._make_durable(consumer, decided)
 
-    async def _following(self, consumer: Consumer, decided: Decided) -> Sequence[Record]:
-        """What is to be decided behind this batch, if much waits."""
-        if decided.turn.records < self._much:
-            return ()
-        return self._left or await consumer.poll(records_max=self._records_max, wait_s=0)
-
     async def _make_durable(self, consumer: Consumer, decided: Decided) -> None:
-        """Commit the batch; where much waits, decide the next one meanwhile."""
-        # Before the commit: no two calls of a consumer may be under way at the same time.
-        following = await self._following(consumer, decided)
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Commit the batch; where much waits, poll and decide the next one meanwhile."""
+        if decided.turn.records < self._much:
+            await self._commit(consumer, decided.batch, lambda: self._answer(decided))
+            self._is_durable(decided)
+            return
+        # Documents are written while the next batch is polled; but no two calls of a consumer may
+        # be under way at the same time, so what needs it waits for the poll.
+        polled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         async def answer() -> None:
-            written.set_result(None)
-            if decided.answers:
-                await self._replies.send(decided.answers)
+            if not await polled:
+                raise Unavailable("the next batch could not be polled")
+            await self._answer(decided)
 
         async def commit() -> None:
-            try:
-                await self._commit(consumer, decided.batch, answer)
-            finally:
-                written.cancel()  # where it has failed before: nothing is decided behind it
-            self.turns += 1
-            self._observe(decided.turn)
+            await self._commit(consumer, decided.batch, answer)
+            self._is_durable(decided)
 
         async def decide_ahead() -> None:
-            sorted_out = self._route(following)
-            await written
-            self._ahead = await self._decide(following, *sorted_out)
-            self._left = self._ahead.left
+            try:
+                following = self._left or await consumer.poll(
+                    records_max=self._records_max, wait_s=0
+                )
+                polled.set_result(True)
+            finally:
+                if not polled.done():
+                    polled.set_result(False)
+            if following:
+                await self._decide_ahead(decided, following)
 
-        if not following:
-            await commit()
-            return
         # Both to their end, for a batch half made durable is nobody's; its failure counts first.
-        for result in await asyncio.gather(commit(), decide_ahead(), return_exceptions=True):
-            if result is not None:
-                raise result
+        ends = await asyncio.gather(commit(), decide_ahead(), return_exceptions=True)
+        for end in ends if polled.result() else reversed(ends):
+            if end is not None:
+                raise end
+
+    async def _answer(self, decided: Decided) -> None:
+        if decided.answers:
+            await self._replies.send(decided.answers)
+
+    def _is_durable(self, decided: Decided) -> None:
+        self.turns += 1
+        self._observe(decided.turn)
+
+    async def _decide_ahead(self, decided: Decided, following: Sequence[Record]) -> None:
+        """Decide these records on what is being made durable."""
+        self._underway = {(d.collection, d.key): d for d in decided.batch.documents}
+        try:
+            self._ahead = await self._decide(following)
+        finally:
+            self._underway = {}
+        self._left = self._ahead.left

@@ -15,7 +15,16 @@ from shared.runtime.topology import Aggregate, Routed
 class Slot:
     """One document while a batch is folded into it."""
 
-    __slots__ = ("aggregate", "beside", "changed", "document", "outbox", "sequences", "state")
+    __slots__ = (
+        "aggregate",
+        "beside",
+        "changed",
+        "document",
+        "looked",
+        "outbox",
+        "sequences",
+        "state",
+    )
 
     def __init__(self, aggregate: Aggregate, document: Document | None, beside: Any) -> None:
         self.aggregate = aggregate
@@ -24,6 +33,7 @@ class Slot:
         self.state = None if document is None else aggregate.decode(document.state)
         self.sequences = {} if document is None else dict(document.sequences)
         self.outbox: list[Effect] = []
+        self.looked = False  # at what is beside, and nothing was decided since
         self.changed: dict[str, int] = {}  # source topic -> highest offset applied in this batch
 
     def covers(self, record: Record) -> bool:

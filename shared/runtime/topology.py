@@ -18,6 +18,8 @@ class Routed(Struct, frozen=True, kw_only=True):
         input: for the decider; holds `now`.
         tenant, subject: for the envelope of what follows from it.
         beside_version: the version that the document read beside must have reached.
+        look: the input is nothing but a reason to look at the document read beside, so that with
+            nothing decided in between a second look does nothing.
     """
 
     collection: str
@@ -27,6 +29,7 @@ class Routed(Struct, frozen=True, kw_only=True):
     input: Any
     reply_to: ReplyTo | None = None
     beside_version: int = 0
+    look: bool = False
 
 
 class Aggregate(Protocol):

@@ -31,6 +31,8 @@ class Scale(Struct, frozen=True):
     rounds: int
 
 
+PRODUCT: Final = "product"
+BARE: Final = {"bare": False, "bare-told": True}  # the latter is told each record's partition
 SCALES: Final = (Scale(10_000, 1_000, 3), Scale(20_000, 20_000, 2))
 
 
@@ -60,53 +62,57 @@ def run_process(module: str, given: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def drain(place: Place, service: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The product's drain of what stands there for this service, then the bare loop's."""
+def drain(place: Place, service: str) -> dict[str, dict[str, Any]]:
+    """The product's drain of what stands there for this service, then each bare loop's."""
     common = {"bootstrap": place.bootstrap, "prefix": place.prefix, "service": service}
     ours = run_process("tests.bench.drained", common | {"url": place.url})
-    theirs = run_process(
-        "tests.bench.bare_loop",
-        common
-        | {
-            "url": place.beside().url,
-            "beside_url": place.url,
-            "out_prefix": place.beside().prefix,
-            "does": ours["does"],
-            "records": ours["records"],
-        },
-    )
-    return ours, theirs
+    found = {PRODUCT: ours}
+    for name, knows_partitions in BARE.items():
+        beside = place.beside(name)
+        found[name] = run_process(
+            "tests.bench.bare_loop",
+            common
+            | {
+                "url": beside.url,
+                "beside_url": place.url,
+                "out_prefix": beside.prefix,
+                "does": ours["does"],
+                "records": ours["records"],
+                "knows_partitions": knows_partitions,
+            },
+        )
+    return found
 
 
 async def measure_scale(bootstrap: str, mongo_url: str, scale: Scale) -> dict[str, Any]:
-    """Both services at one scale, product and bare loop in turn."""
-    pairs: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {"callstate": [], "worker": []}
+    """Both services at one scale, product and bare loops in turn."""
+    rounds: dict[str, list[dict[str, dict[str, Any]]]] = {"callstate": [], "worker": []}
     for _ in range(scale.rounds):
         place = fresh_place(bootstrap, mongo_url)
-        async with prepared(place, place.beside()):
+        async with prepared(place, *(place.beside(name) for name in BARE)):
             await preload(place, scale)
-            for service, found in pairs.items():
+            for service, found in rounds.items():
                 found.append(drain(place, service))
-    return {service: _summary(found) for service, found in pairs.items()}
+    return {service: _summary(found) for service, found in rounds.items()}
 
 
-def _summary(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
-    def median(side: int, name: str) -> float:
-        return float(statistics.median(pair[side][name] for pair in pairs))
+def _summary(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
+    def median(who: str, name: str) -> float:
+        return float(statistics.median(one[who][name] for one in rounds))
 
-    ratios = [ours["per_s"] / theirs["per_s"] for ours, theirs in pairs]
-    return {
-        "records": pairs[0][0]["records"],
-        "product_per_s": round(median(0, "per_s")),
-        "bare_per_s": round(median(1, "per_s")),
-        "ratio": round(statistics.median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "product_cpu_us": round(median(0, "cpu_us"), 1),
-        "bare_cpu_us": round(median(1, "cpu_us"), 1),
-        "records_per_batch": [round(median(side, "records_per_batch")) for side in (0, 1)],
-        "does": pairs[0][0]["does"],
-        "bare_does": pairs[0][1]["does"],
-    }
+    summary: dict[str, Any] = {"records": rounds[0][PRODUCT]["records"]}
+    for who in (PRODUCT, *BARE):
+        summary[who] = {
+            "per_s": round(median(who, "per_s")),
+            "cpu_us": round(median(who, "cpu_us"), 1),
+            "records_per_batch": round(median(who, "records_per_batch")),
+            "does": rounds[0][who]["does"],
+        }
+    for who in BARE:
+        ratios = [one[PRODUCT]["per_s"] / one[who]["per_s"] for one in rounds]
+        summary[who]["ratio"] = round(statistics.median(ratios), 3)
+        summary[who]["ratios"] = [round(ratio, 3) for ratio in ratios]
+    return summary
 
 
 async def measure(bootstrap: str, mongo_url: str) -> dict[str, Any]:
@@ -120,7 +126,7 @@ async def measure(bootstrap: str, mongo_url: str) -> dict[str, Any]:
 def tell(found: dict[str, Any]) -> None:
     for scale, services in found.items():
         for service, one in services.items():
-            print(
-                f"drain, {scale:10} {service:9} {one['product_per_s']:7} /s"
-                f"   bare loop {one['bare_per_s']:7} /s   ratio {one['ratio']:.2f} {one['ratios']}"
-            )
+            print(f"drain, {scale:10} {service:9} {one[PRODUCT]['per_s']:7} /s", end="")
+            for who in BARE:
+                print(f"   {who} {one[who]['per_s']:7} /s, ratio {one[who]['ratio']:.2f}", end="")
+            print()

@@ -56,12 +56,11 @@ class Weighed:
     ) -> None:
         self._documents += len(batch.documents)
         self._messages += len(batch.messages)
-        for document in batch.documents:
-            self._document_bytes += len(document.state) + len(document.outbox)
-            self._with_deadline += document.index.due_ms is not None
-        for message in batch.messages:
-            self._message_bytes += len(message.value)
-            self._headers = message.headers
+        documents, messages = batch.documents, batch.messages
+        self._document_bytes += sum([len(one.state) + len(one.outbox) for one in documents])
+        self._with_deadline += sum([one.index.due_ms is not None for one in documents])
+        self._message_bytes += sum([len(one.value) for one in messages])
+        self._headers = messages[-1].headers if messages else self._headers
         await self._commit(consumer, batch, answer)
 
     def read(self, records: int) -> dict[str, Any]:

@@ -36,9 +36,9 @@ class Place:
         """Of the database."""
         return database_url(self.mongo_url, self.name)
 
-    def beside(self) -> "Place":
+    def beside(self, name: str) -> "Place":
         """Another one, for what is measured against it."""
-        return Place(self.bootstrap, self.mongo_url, f"{self.name}-bare")
+        return Place(self.bootstrap, self.mongo_url, f"{self.name}-{name}")
 
 
 def fresh_place(bootstrap: str, mongo_url: str) -> Place:

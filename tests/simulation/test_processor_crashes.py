@@ -17,6 +17,7 @@ import pytest_asyncio
 from shared.adapters.embedded import open_embedded
 from shared.contracts.envelope import Record
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS, dead
+from shared.runtime import deciding
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.ports import EventLog, StateStore, TopicPartition
 from shared.runtime.processor import Processor
@@ -100,8 +101,9 @@ def once_per_sequence(records: list[Record]) -> dict[str, list[Told]]:
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.asyncio
 async def test_nothing_lost_reordered_or_altered(
-    parts: tuple[EventLog, StateStore], seed: int
+    parts: tuple[EventLog, StateStore], seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(deciding, "AT_ONCE", 1 + seed % 5)
     log, store = parts
     await live(log, store, seed, crashes=seed % 12)
     counted = once_per_sequence(await told(log, CALLS_CHANGED))

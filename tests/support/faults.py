@@ -43,8 +43,10 @@ class FaultyStore:
         self._store = store
         self._fault = fault
 
-    async def load(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
-        return await self._store.load(collection, keys)
+    async def load(
+        self, collection: str, keys: Sequence[str], *, outboxes: bool = True
+    ) -> dict[str, Document]:
+        return await self._store.load(collection, keys, outboxes=outboxes)
 
     async def save(self, documents: Sequence[Document]) -> None:
         self._fault.reach("before_save")

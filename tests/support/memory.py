@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from shared.adapters.clock import SystemClock
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import PartitionsMoved, Unavailable, WriteConflict
@@ -231,14 +233,19 @@ class MemoryStateStore:
         """Let the next call at this place raise, before or after it has applied."""
         self.faults.plan(where, applied=applied, error=error)
 
-    async def load(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
+    async def load(
+        self, collection: str, keys: Sequence[str], *, outboxes: bool = True
+    ) -> dict[str, Document]:
         self.faults.run("load", lambda: None)
         self.loads += 1
-        return {
+        found = {
             key: self.documents[collection, key]
             for key in keys
             if (collection, key) in self.documents
         }
+        if outboxes:
+            return found
+        return {key: replace(document, outbox=b"") for key, document in found.items()}
 
     async def save(self, documents: Sequence[Document]) -> None:
         self.faults.run("save", lambda: self._write(documents))

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from shared.adapters.cluster.mongo_client import Collection, Connection, MongoDriver, Row
 from shared.adapters.cluster.mongo_schema import VERSION, StoreRefused
 from shared.adapters.cluster.mongo_waiting import answered
+from shared.adapters.cluster.store import NOT_OURS, document_in
 from shared.runtime.history import Entry, OutcomeRow
 from shared.runtime.ports import Document
 
@@ -19,8 +20,6 @@ T = TypeVar("T")
 PAGE: Final = 1_000
 PAGE_S: Final = 20.0
 OURS: Final = frozenset({"meta", "ends", "history", "outcomes"})  # hold no documents
-
-_decode: Final = msgspec.msgpack.Decoder(Document).decode
 
 
 class Stored(Struct, frozen=True):
@@ -109,8 +108,8 @@ async def _page(collection: Collection, wanted: Row) -> list[Row]:
 
 def _document(collection: str, row: Row) -> Document | None:
     try:
-        document = _decode(row["body"])
-    except (KeyError, TypeError, msgspec.DecodeError):
+        document = document_in(row)
+    except NOT_OURS:
         return None
     return document if (document.collection, document.key) == (collection, row["_id"]) else None
 

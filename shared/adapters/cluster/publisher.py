@@ -112,16 +112,11 @@ class Publisher:
         sent: list[_Delivery] = []
         batch = producer.create_batch()
         for message in messages:
-            row = {
-                "timestamp": now_ms,
-                "key": message.key.encode(),
-                "value": message.value,
-                "headers": list(message.headers),
-            }
-            if batch.append(**row) is None:  # full
-                sent.append(await _send_batch(producer, batch, topic, partition))
+            key, value, headers = message.key.encode(), message.value, list(message.headers)
+            if batch.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
+                sent.append(await _send_batch(producer, batch, topic, partition))  # it was full
                 batch = producer.create_batch()
-                batch.append(**row)
+                batch.append(timestamp=now_ms, key=key, value=value, headers=headers)
         sent.append(await _send_batch(producer, batch, topic, partition))
         for delivery in sent:
             await delivery

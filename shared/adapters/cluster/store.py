@@ -1,14 +1,16 @@
 """Documents on MongoDB: a row each, its body in MessagePack, what it is found by in fields.
 
 Names of topics hold dots, which field names of BSON had better not; so the body is bytes, and
-compact. `v` is the revision, the compare-and-set value of every write.
+compact. `v` is the revision, the compare-and-set value of every write. The outbox is a field of its
+own: it is most of a document, and only who publishes what a crash has left reads it.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 from pymongo import InsertOne, ReplaceOne
 
 from shared.adapters.cluster.mongo_client import Collection, Database, Row, bulk_written
@@ -19,6 +21,7 @@ from shared.contracts.errors import Bug, WriteConflict
 from shared.runtime.ports import Document, Page
 
 BODY_BYTES_MAX: Final = 15 * 1024 * 1024  # a row of BSON ends at 16 MiB, its other fields included
+NOT_OURS: Final = (KeyError, TypeError, msgspec.DecodeError)  # the last also for a wrong shape
 
 _Write = InsertOne[Row] | ReplaceOne[Row]
 
@@ -26,6 +29,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Document).decode
 
 _SHOWN: Final[Row] = {"body": 1}
+_ALL_SHOWN: Final[Row] = {"body": 1, "outbox": 1}
 _NEWEST: Final = [("created_ms", -1), ("_id", -1)]
 _EARLIEST: Final = [("due_ms", 1), ("_id", 1)]
 
@@ -37,12 +41,16 @@ class MongoStateStore:
         self._database = database
         self._writes = writes
 
-    async def load(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
+    async def load(
+        self, collection: str, keys: Sequence[str], *, outboxes: bool = True
+    ) -> dict[str, Document]:
         """See `StateStore`."""
         if not keys:
             return {}
+        shown = _ALL_SHOWN if outboxes else _SHOWN
+        wanted = {"_id": {"$in": list(keys)}}
         # One more than there can be: so the server knows that the first batch is the last.
-        rows = await self._rows(collection, {"_id": {"$in": list(keys)}}, batch_size=len(keys) + 1)
+        rows = await self._rows(collection, wanted, shown, batch_size=len(keys) + 1)
         return {row["_id"]: _document(collection, row) for row in rows}
 
     async def save(self, documents: Sequence[Document]) -> None:
@@ -68,7 +76,7 @@ class MongoStateStore:
         wanted: Row = {"tenant": tenant, "found": _found(phase, tag)}
         if cursor is not None:
             wanted |= _before(read_cursor(cursor, tuple[Instant, str]))
-        more = {"sort": _NEWEST, "limit": limit + 1, "batch_size": limit + 1}
+        more: dict[str, Any] = {"sort": _NEWEST, "limit": limit + 1, "batch_size": limit + 1}
         rows = await self._rows(collection, wanted, **more)
         shown = tuple(_document(collection, row) for row in rows[:limit])
         if len(rows) <= limit:
@@ -85,11 +93,13 @@ class MongoStateStore:
             "due_ms": {"$gte": after_ms, "$lte": now_ms},
             "$or": [{"due_ms": {"$gt": after_ms}}, {"_id": {"$gt": after_key}}],
         }
-        more = {"sort": _EARLIEST, "limit": limit, "batch_size": limit}
+        more: dict[str, Any] = {"sort": _EARLIEST, "limit": limit, "batch_size": limit}
         return [_document(collection, row) for row in await self._rows(collection, wanted, **more)]
 
-    async def _rows(self, collection: str, wanted: Row, **more: object) -> list[Row]:
-        cursor = self._database[collection].find(wanted, _SHOWN, **more)
+    async def _rows(
+        self, collection: str, wanted: Row, shown: Row = _SHOWN, **more: Any
+    ) -> list[Row]:
+        cursor = self._database[collection].find(wanted, shown, **more)
         return await answered(f"read {collection}", lambda: cursor.to_list(None))
 
 
@@ -127,13 +137,17 @@ def _row(document: Document) -> Row:
     Raises:
         Bug: MongoDB could not hold it.
     """
+    outbox = document.outbox
     try:
-        body = _encode(document)
+        body = _encode(replace(document, outbox=b""))
     except UnicodeError:
         raise Bug(f"{document.collection} {document.key!a}: half a character in it") from None
-    if len(body) > BODY_BYTES_MAX:
-        raise Bug(f"{document.collection} {document.key}: {len(body)} bytes are too many")
+    size = len(body) + len(outbox)
+    if size > BODY_BYTES_MAX:
+        raise Bug(f"{document.collection} {document.key}: {size} bytes are too many")
     row: Row = {"_id": document.key, "v": document.revision, "body": body}
+    if outbox:
+        row["outbox"] = outbox
     if document.collection in LISTED:
         index = document.index
         row["tenant"] = document.key.partition(":")[0]
@@ -151,6 +165,16 @@ async def _save(collection: Collection, bulk: Sequence[_Write]) -> None:
         raise WriteConflict(f"{collection.name}: {missed} of {len(bulk)} have another revision")
 
 
+def document_in(row: Row) -> Document:
+    """The document in a row as it was read.
+
+    Raises:
+        KeyError, TypeError, msgspec.DecodeError: there is none of ours (`NOT_OURS`).
+    """
+    document = _decode(row["body"])
+    return replace(document, outbox=bytes(row["outbox"])) if "outbox" in row else document
+
+
 def _document(collection: str, row: Row) -> Document:
     """The document in a row.
 
@@ -158,8 +182,8 @@ def _document(collection: str, row: Row) -> Document:
         Bug: it is none, or not the one that belongs there. Something else wrote it.
     """
     try:
-        document = _decode(row["body"])
-    except (KeyError, TypeError, msgspec.DecodeError):  # the last also where the shape is wrong
+        document = document_in(row)
+    except NOT_OURS:
         raise Bug(f"{collection} {row['_id']}: what is stored is no document of ours") from None
     if (document.collection, document.key) != (collection, row["_id"]):
         raise Bug(f"{collection} {row['_id']}: another document is stored there")

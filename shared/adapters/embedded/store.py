@@ -51,8 +51,14 @@ class SqliteStateStore:
     def __init__(self, engine: SqliteEngine) -> None:
         self._engine = engine
 
-    async def load(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
-        """See `StateStore`."""
+    async def load(
+        self,
+        collection: str,
+        keys: Sequence[str],
+        *,
+        outboxes: bool = True,  # noqa: ARG002
+    ) -> dict[str, Document]:
+        """See `StateStore`; outboxes are empty here, or as small as the rest."""
         found: dict[str, Document] = {}
         for start in range(0, len(keys), KEYS_PER_QUERY_MAX):
             some = keys[start : start + KEYS_PER_QUERY_MAX]

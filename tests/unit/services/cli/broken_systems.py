@@ -53,8 +53,10 @@ class OldReads(MemoryStateStore):
                 self._former[document.key] = stored
         super()._write(documents)
 
-    async def load(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
-        found = await super().load(collection, keys)
+    async def load(
+        self, collection: str, keys: Sequence[str], *, outboxes: bool = True
+    ) -> dict[str, Document]:
+        found = await super().load(collection, keys, outboxes=outboxes)
         self._reads += 1
         if collection == "calls" and self._reads % 3 == 0:
             return found | {key: self._former[key] for key in keys if key in self._former}

@@ -127,8 +127,8 @@ def _of(**fields: Any) -> Record:
         (_of(comment="a\x00b"), "bad_data"),
         (_of(idempotency_key="k" * (limits.IDEMPOTENCY_KEY_CHARS_MAX + 1)), "bad_data"),
         (replace(CHANGED, value=b"{}"), "bad_data"),
-        (record(changed(replace(TALKING, id="call-2"))), "bad_data"),
-        (record(changed(replace(TALKING, tenant="other"))), "bad_data"),
+        (record(changed(replace(TALKING, id="call-2"))), "bad_key"),
+        (record(changed(replace(TALKING, tenant="other"))), "bad_key"),
     ],
 )
 def test_what_can_never_be_processed_is_poison(given: Record, reason: str) -> None:

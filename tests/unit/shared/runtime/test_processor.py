@@ -10,6 +10,7 @@ from shared.contracts import limits
 from shared.contracts.envelope import Record
 from shared.contracts.errors import Bug, Unavailable
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS, dead
+from shared.runtime import deciding
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.dead_letters import put_back
 from shared.runtime.deciding import Turn
@@ -81,6 +82,26 @@ async def test_a_batch_holds_as_many_records_as_the_limit_says(more: int) -> Non
     assert sum(turn.records for turn in rig.turns) == number
 
 
+async def test_others_have_a_turn_on_the_loop_while_a_batch_is_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = []
+    for at_once in (100, 2):
+        monkeypatch.setattr(deciding, "AT_ONCE", at_once)
+        rig = Rig()
+        values = ["1.1", "poison", "3.1", "4.1", "5.1", "poison", "7.1"]
+        await rig.log.append([said(TELEPHONY_EVENTS, "t:k", value) for value in values])
+        turning = asyncio.ensure_future(rig.turn())
+        turns.append(0)
+        while not turning.done():
+            turns[-1] += 1
+            await asyncio.sleep(0)
+        assert [told.input for told in rig.told()] == ["1.1", "3.1", "4.1", "5.1", "7.1"]
+        assert len(rig.log.all(dead(TELEPHONY_EVENTS))) == 2
+        assert (rig.store.loads, rig.store.saves) == (1, 1)
+    assert turns[1] - turns[0] == 3 + 2  # between every two of seven, and of five
+
+
 async def test_an_input_that_changes_nothing_writes_nothing() -> None:
     rig = Rig()
     await rig.log.append([said(TELEPHONY_EVENTS, "t:k", "1.0", reply_to="g")])
@@ -147,9 +168,11 @@ async def test_poison_becomes_a_dead_letter_and_holds_nobody_up() -> None:
         put_back(rig.log.all(TELEPHONY_EVENTS)[0])
 
 
+@pytest.mark.parametrize("at_once", [1, 100])
 async def test_a_document_with_a_full_outbox_ends_the_batch(
-    monkeypatch: pytest.MonkeyPatch,
+    at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(deciding, "AT_ONCE", at_once)
     monkeypatch.setattr(limits, "EFFECTS_PER_DOCUMENT_MAX", 3)
     rig = Rig()
     values = ["1.1", "2.1", "3.1", "4.1", "poison", "5.1"]
@@ -217,8 +240,10 @@ async def test_a_write_of_somebody_else_is_seen_and_built_upon() -> None:
     stored = rig.store.documents["tallies", "t:k"]
     original = rig.store.load
 
-    async def load_then_lose_the_race(collection: str, keys: list[str]) -> dict[str, Document]:
-        found = await original(collection, keys)
+    async def load_then_lose_the_race(
+        collection: str, keys: list[str], *, outboxes: bool
+    ) -> dict[str, Document]:
+        found = await original(collection, keys, outboxes=outboxes)
         rig.store.load = original  # type: ignore[method-assign]  # once
         newer = msgspec.structs.replace(stored, revision=2, state=b'{"inputs":["1.1","zombie"]}')
         rig.store.documents["tallies", "t:k"] = newer
@@ -347,3 +372,22 @@ async def test_what_a_foreign_partitioner_has_put_elsewhere_is_moved_home_as_it_
     (moved,) = rig.log.records[TopicPartition(TELEPHONY_EVENTS, home)]
     assert (moved.key, moved.headers, moved.value) == ("t:k", message.headers, message.value)
     assert [turn.moved for turn in rig.turns] == [1, 0]
+
+
+class Looking(TallyTopology):
+    """Inputs that end in `look` only look at what is beside."""
+
+    def route(self, record: Record) -> Routed:
+        routed = super().route(record)
+        return msgspec.structs.replace(routed, look=routed.input.endswith("look"))
+
+
+async def test_a_second_look_is_none_until_something_was_decided() -> None:
+    rig = Rig(Looking())
+    inputs = ["1look", "2look", "3.1", "4look", "5look", "6.1"]
+    await rig.log.append([said(TELEPHONY_EVENTS, "t:k", text) for text in inputs])
+    await rig.turn()
+    assert [told.input for told in rig.told()] == ["1look", "3.1", "4look", "6.1"]
+    await rig.log.append([said(TELEPHONY_EVENTS, "t:k", "7look")])  # anew in each batch
+    await rig.turn()
+    assert rig.told()[-1].input == "7look"
