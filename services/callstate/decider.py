@@ -202,8 +202,10 @@ def recall(state: CallState | None, given: CallInput) -> EventOutcome | None:
 def look_up(state: CallState | None, given: CallInput) -> tuple[Case, Row]:
     """How matters stand, and the row that decides it: the first that fits."""
     case = stand(new_call(given) if state is None else state.call, given)
-    rows = _ROWS[given.type, case.stage, case.standing]
-    return case, next(row for row in rows if row.when is None or row.when(case, given.data))
+    for row in _ROWS[given.type, case.stage, case.standing]:
+        if row.when is None or row.when(case, given.data):
+            return case, row
+    raise LookupError(f"no row fits: {given.type}, {case.stage}, {case.standing}")
 
 
 def _settled(call: Call, given: CallInput) -> Call:

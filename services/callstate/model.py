@@ -91,18 +91,25 @@ def new_call(given: CallInput) -> Call:
 def phase_of(call: Call) -> Phase:
     """The call's phase, which follows from what is known of it and of its agents."""
     if call.disconnected_ms is not None:
-        wrapping_up = any(agent.phase is Phase.WRAP_UP for agent in call.agents)
-        return Phase.WRAP_UP if wrapping_up else Phase.RELEASED
-    somebody_spoke = any(agent.segment for agent in call.agents)
-    return Phase.ACTIVE if somebody_spoke or call.answered_ms is not None else Phase.RINGING
+        for agent in call.agents:
+            if agent.phase is Phase.WRAP_UP:
+                return Phase.WRAP_UP
+        return Phase.RELEASED
+    if call.answered_ms is not None:
+        return Phase.ACTIVE
+    for agent in call.agents:
+        if agent.segment:  # spoke
+            return Phase.ACTIVE
+    return Phase.RINGING
 
 
 def put(call: Call, agent: AgentOnCall) -> Call:
     """The call with this agent's part new, or in place of what was known of it."""
-    if call.agent(agent.agent_id) is None:
+    known = [a.agent_id for a in call.agents]
+    if agent.agent_id not in known:
         return replace(call, agents=(*call.agents, agent))
-    agents = tuple(agent if a.agent_id == agent.agent_id else a for a in call.agents)
-    return replace(call, agents=agents)
+    place = known.index(agent.agent_id)
+    return replace(call, agents=(*call.agents[:place], agent, *call.agents[place + 1 :]))
 
 
 def earliest(known_ms: int | None, told_ms: int) -> int:

@@ -1,15 +1,17 @@
 """One document while a batch is folded into it: state, numbers given, effects caused."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from msgspec.json import encode
+from msgspec.json import Encoder
 
 from shared.contracts.envelope import Event, Message, Record, to_message
 from shared.contracts.topics import TOPICS
 from shared.kernel import Publish
 from shared.runtime.ports import Document, Effect, pack
 from shared.runtime.topology import Aggregate, Routed
+
+_encode: Final = Encoder().encode
 
 
 class Slot:
@@ -55,7 +57,7 @@ class Slot:
             subject=publish.subject or routed.subject,
             time_ms=record.timestamp_ms,
             tenant=routed.tenant,
-            data=encode(publish.data),
+            data=_encode(publish.data),
             sequence=sequence if TOPICS[publish.topic].told else None,
         )
         message = to_message(event, publish.topic, key)
