@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from services.cli.floor import FloorConfig, run_floor
 from services.cli.floor_plan import FloorShape
-from services.processes import MAKERS, Given, Service, run
+from services.processes import DEMO_TENANTS, MAKERS, Given, Service, run
 from services.retention import keep
 from services.settings import Settings, read_settings
 from shared.adapters.tenants_file import FileTenantDirectory
@@ -75,10 +75,12 @@ def say_where(settings: Settings, tenants: FileTenantDirectory, port: int, admin
 
 
 def run_dev(settings: Settings) -> int:
-    """Run until a signal; the exit code as of `run`."""
+    """Run until a signal; the exit code as of `run`. The demo tenant where no file is named."""
     # One line per request would bury what a newcomer wants to read; who asks for it gets it.
     asked = "log_level" in settings.model_fields_set
-    return run(settings, MAKERS, also=beside, log_level=None if asked else "warning")
+    level = None if asked else "warning"
+    named = settings.model_copy(update={"tenants_file": settings.tenants_file or DEMO_TENANTS})
+    return run(named, MAKERS, also=beside, log_level=level)
 
 
 if __name__ == "__main__":

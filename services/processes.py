@@ -170,13 +170,30 @@ async def _listen(given: Given, watch: Watch) -> tuple[gateway.Listener, int]:
     raise AssertionError("there is at least one port")
 
 
-def read_directory(settings: Settings) -> FileTenantDirectory:
-    """The tenants that the settings name; the demo tenant when they name no file.
+def tenants_path(settings: Settings) -> Path:
+    """The tenants file: the one that is named, or the demo's where all is for trying out.
 
     Raises:
-        SettingsError: the file can't be read, is wrong, or must not be served on this host.
+        SettingsError: none is named, and a cluster's own tenants must be.
     """
-    path = settings.tenants_file or DEMO_TENANTS
+    if settings.tenants_file is not None:
+        return settings.tenants_file
+    if settings.profile == "cluster":
+        raise SettingsError(
+            "AFTERCALL_TENANTS_FILE is not set, and with AFTERCALL_PROFILE=cluster no tenants are "
+            "served that nobody has named: name your file, or deploy/demo/tenants.yaml to try it"
+        )
+    return DEMO_TENANTS
+
+
+def read_directory(settings: Settings) -> FileTenantDirectory:
+    """The tenants of `tenants_path`.
+
+    Raises:
+        SettingsError: there is no file, or it can't be read, is wrong, or must not be served on
+            this host.
+    """
+    path = tenants_path(settings)
     try:
         tenants = read_tenants(path, demo_wrap_up_s=settings.demo_wrap_up_s)
         refuse_demo(tenants, settings.host, force=settings.allow_demo)

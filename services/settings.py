@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     """Cluster profile: the name of this process among those of its service. Under the same name a
     restart has its share back at once; two live processes must not have the same."""
     tenants_file: Path | None = None
-    """Tenants, agents, codes and credentials as YAML."""
+    """Tenants, agents, codes and credentials as YAML. The demo's by default, but for the services
+    of the cluster profile, which have none."""
     allow_demo: bool = False
     """Serve demo tenants on a host that is not loopback; everybody knows their secrets."""
     demo_traffic: bool = True

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("name", "value", "default", "meaning")
 REDACTED: Final = "***"
+AGAIN: Final = "correct it, then check again"
 SECRET: Final = frozenset({"mongo_url"})  # may carry a password
 
 app = typer.Typer(
@@ -61,14 +62,14 @@ def check() -> None:
     from services.processes import read_directory  # noqa: PLC0415 - not for `--help`
     from services.settings import SettingsError  # noqa: PLC0415 - same
 
-    configured = settings()
+    configured = settings(AGAIN)
     try:
         directory = read_directory(configured)
         said = [f"ok: profile {configured.profile}, {len(directory.all())} tenants"]
         if configured.profile == "cluster":
             said = _with_cluster(said[0], configured)
     except SettingsError as error:
-        stop(str(error), "correct it, then check again")
+        stop(str(error), AGAIN)
     for line in said:
         typer.echo(line)
 

@@ -1,7 +1,7 @@
 """What is configured, or one line on what is wrong with it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,22 +15,28 @@ TenantsFile = Annotated[
     Path | None, typer.Option(help="The file to read; AFTERCALL_TENANTS_FILE by default.")
 ]
 
+TO_CHECK: Final = "see `aftercall config check`"
 
-def settings() -> "Settings":
-    """The settings of this process; ends the command where they are wrong."""
+
+def settings(fix: str = TO_CHECK) -> "Settings":
+    """The settings of this process; ends the command where they are wrong, saying `fix`."""
     from services.settings import SettingsError, read_settings  # noqa: PLC0415 - not for `--help`
 
     try:
         return read_settings()
     except SettingsError as error:
-        stop(str(error), "see `aftercall config check`")
+        stop(str(error), fix)
 
 
 def configured_file(configured: "Settings") -> Path:
-    """The tenants file that the service would read: the demo's where none is set."""
-    from services.processes import DEMO_TENANTS  # noqa: PLC0415 - not for `--help`
+    """The tenants file that the service would read; ends the command where there is none."""
+    from services.processes import tenants_path  # noqa: PLC0415 - not for `--help`
+    from services.settings import SettingsError  # noqa: PLC0415 - same
 
-    return configured.tenants_file or DEMO_TENANTS
+    try:
+        return tenants_path(configured)
+    except SettingsError as error:
+        stop(str(error), TO_CHECK)
 
 
 def tenants_of(path: Path | None) -> "tuple[Tenant, ...]":

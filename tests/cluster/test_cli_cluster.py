@@ -18,6 +18,7 @@ from shared.runtime.commit import SeparateCommit
 from tests.cluster.kafka_parts import PARTITIONS, everything
 from tests.cluster.mongo_parts import fresh, raw
 from tests.support.clock import FakeClock
+from tests.support.product import DEMO_TENANTS
 from tests.unit.services.cli.shift import Shift
 from tests.unit.services.cli.typed import typed
 
@@ -38,6 +39,7 @@ class Operator:
             "AFTERCALL_TOPIC_PARTITIONS": str(PARTITIONS),
             "AFTERCALL_MONGO_URL": self.mongo_url,
             "AFTERCALL_PORT": "0",
+            "AFTERCALL_TENANTS_FILE": str(DEMO_TENANTS),
         }
 
     async def type(self, line: str) -> Result:

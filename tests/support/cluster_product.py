@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from shared.adapters.cluster.topics import apply_topics
 from tests.support.parts import ROOT, KafkaBroker, MongoServer, Part
-from tests.support.product import free_port
+from tests.support.product import DEMO_TENANTS, free_port
 
 PARTITIONS: Final = 4
 READY_S: Final = 90.0
@@ -87,6 +87,8 @@ class ServiceProcess(Part):
         self.meant = False
         self.wanted = True
         self.lives += 1
+        named = {"AFTERCALL_TENANTS_FILE": str(DEMO_TENANTS)}  # unless another one was
+        self.environment = named | (os.environ if self.environment is None else self.environment)
         super().spawn()
 
     def said(self, chars: int = TAIL_CHARS) -> str:

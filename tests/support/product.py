@@ -17,6 +17,7 @@ from typing_extensions import override
 from shared.adapters.cluster.topics import apply_topics
 
 ROOT: Final = Path(__file__).parents[2]
+DEMO_TENANTS: Final = ROOT / "deploy" / "demo" / "tenants.yaml"
 READY_S: Final = 60.0
 STOP_S: Final = 30.0
 
@@ -146,7 +147,7 @@ class ClusterProduct(Product):
             mongo_url=f"{host}/{name}?{query}",
             topic_prefix=f"{name}.",
             topic_partitions=4,
-            **settings,
+            **{"tenants_file": DEMO_TENANTS, **settings},
         )
         self._kafka = kafka
         self._prefix = f"{name}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.configured import configured_file, settings
+from services.cli.configured import settings
 from services.cli.output import FAILED, show_json, show_rows
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def doctor(
 
 def examine(configured: "Settings", data_dir: Path) -> "Iterator[Finding]":
     """Every finding, in the order in which a person would look."""
-    from services.cli.doctor import machine, place  # noqa: PLC0415 - not for `--help`
+    from services.cli.doctor import machine  # noqa: PLC0415 - not for `--help`
 
     yield machine.python(tuple(sys.version_info[:3]))
     yield machine.libraries()
@@ -52,9 +52,19 @@ def examine(configured: "Settings", data_dir: Path) -> "Iterator[Finding]":
     else:
         yield from _embedded(data_dir)
     yield machine.ports(configured.host, configured.port, configured.admin)
-    yield place.tenants(
-        configured_file(configured), configured.host, allow_demo=configured.allow_demo
-    )
+    yield _tenants(configured)
+
+
+def _tenants(configured: "Settings") -> "Finding":
+    from services.cli.doctor import findings, place  # noqa: PLC0415 - not for `--help`
+    from services.processes import tenants_path  # noqa: PLC0415 - same
+    from services.settings import SettingsError  # noqa: PLC0415 - same
+
+    try:
+        path = tenants_path(configured)
+    except SettingsError as error:
+        return findings.fail("tenants", str(error), "set AFTERCALL_TENANTS_FILE")
+    return place.tenants(path, configured.host, allow_demo=configured.allow_demo)
 
 
 def _embedded(data_dir: Path) -> "Iterator[Finding]":

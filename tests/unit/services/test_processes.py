@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from services import __main__ as together
 from services import processes
-from services.processes import CANNOT_START, FAILED, run
-from services.settings import Settings
+from services.processes import CANNOT_START, DEMO_TENANTS, FAILED, read_directory, run
+from services.settings import Settings, SettingsError
 from shared.contracts.errors import Bug
 from shared.runtime.lifecycle import Part
 
@@ -41,3 +42,31 @@ def test_a_part_that_fails_is_no_start_that_was_refused(error: Exception, tmp_pa
 def test_a_start_that_is_refused_says_so(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, port=0, host="192.0.2.1", allow_demo=True)
     assert run(settings, ["gateway"]) == CANNOT_START
+
+
+def cluster(**more: object) -> Settings:
+    away = {"kafka_bootstrap": "127.0.0.1:1", "mongo_url": "mongodb://127.0.0.1:1"}
+    return Settings(profile="cluster", **away, **more)  # type: ignore[arg-type] # by the model
+
+
+@pytest.mark.parametrize("name", ["gateway", "callstate", "worker"])
+def test_a_service_of_the_cluster_serves_no_tenants_that_nobody_has_named(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(cluster(), [name]) == CANNOT_START
+    assert capsys.readouterr().err.startswith("aftercall: AFTERCALL_TENANTS_FILE is not set, ")
+
+
+def test_the_demo_tenant_can_be_named_and_stays_on_loopback() -> None:
+    named = cluster(tenants_file=DEMO_TENANTS)
+    assert [tenant.id for tenant in read_directory(named).all()] == ["demo"]
+    with pytest.raises(SettingsError, match="only on loopback"):
+        read_directory(cluster(tenants_file=DEMO_TENANTS, host="0.0.0.0"))
+
+
+def test_all_in_one_process_is_for_trying_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Settings] = []
+    monkeypatch.setattr(together, "run", lambda settings, *_, **__: given.append(settings))
+    together.run_dev(cluster())
+    together.run_dev(cluster(tenants_file=Path("mine.yaml")))
+    assert [settings.tenants_file for settings in given] == [DEMO_TENANTS, Path("mine.yaml")]

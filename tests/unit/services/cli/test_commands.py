@@ -10,6 +10,7 @@ import pytest
 
 from services.cli import main
 from services.cli.app import COMMANDS
+from tests.support.product import DEMO_TENANTS
 from tests.unit.services.cli.typed import typed
 
 TENANTS = """
@@ -95,6 +96,7 @@ AWAY = {
     "AFTERCALL_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "AFTERCALL_MONGO_URL": "mongodb://127.0.0.1:1/aftercall",
 }
+NAMED = AWAY | {"AFTERCALL_TENANTS_FILE": str(DEMO_TENANTS)}
 
 # what was typed, with which settings, what is said on standard error
 MISTAKES = [
@@ -111,6 +113,9 @@ MISTAKES = [
     ("dead-letters list --data-dir nowhere", {}, "aftercall: nothing is stored in nowhere; "),
     ("tenants --tenants-file nowhere", {}, "aftercall: nowhere does not exist; "),
     ("keys list", {"AFTERCALL_TENANTS_FILE": "nowhere"}, "aftercall: nowhere does not exist; "),
+    ("config check", AWAY, "aftercall: AFTERCALL_TENANTS_FILE is not set, and with AFTERCALL_PROF"),
+    ("tenants", AWAY, "aftercall: AFTERCALL_TENANTS_FILE is not set, and with AFTERCALL_PROFILE=c"),
+    ("keys list", AWAY, "aftercall: AFTERCALL_TENANTS_FILE is not set, and with AFTERCALL_PROFILE"),
     (
         "config check",
         {"AFTERCALL_TENANTS_FILE": "nowhere"},
@@ -148,12 +153,12 @@ MISTAKES = [
     ),
     (
         "config check",
-        AWAY | {"AFTERCALL_MONGO_URL": "mongodb://me:hun:ter2@there"},
+        NAMED | {"AFTERCALL_MONGO_URL": "mongodb://me:hun:ter2@there"},
         "aftercall: AFTERCALL_MONGO_URL is no URL: InvalidURI; ",
     ),
     (
         "config check",
-        AWAY | {"AFTERCALL_MONGO_URL": "mongodb://there/?directConnection=true"},
+        NAMED | {"AFTERCALL_MONGO_URL": "mongodb://there/?directConnection=true"},
         "aftercall: AFTERCALL_MONGO_URL: directConnection asks one server alone",
     ),
     ("dead-letters list", AWAY, "aftercall: the broker at 127.0.0.1:1 did not answer: "),

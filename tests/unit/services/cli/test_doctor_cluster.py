@@ -13,6 +13,7 @@ from services.watch import LAG_MAX
 from shared.adapters.cluster.names import ALL_TOPICS
 from shared.adapters.cluster.topics_found import CLEANUP, TIME, TopicFound
 from tests.support.clock import START_MS
+from tests.support.product import DEMO_TENANTS
 from tests.unit.services.cli.typed import typed
 
 GOOD = TopicFound(
@@ -22,6 +23,12 @@ GOOD = TopicFound(
     leaderless=0,
     settings={TIME: "LogAppendTime", CLEANUP: "delete"},
 )
+AWAY = {
+    "AFTERCALL_PROFILE": "cluster",
+    "AFTERCALL_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    "AFTERCALL_MONGO_URL": "mongodb://me:hunter2@127.0.0.1:1/",
+    "AFTERCALL_PORT": "0",
+}
 SET = {"setName": "rs0", "hosts": ["a", "b", "c"], "isWritablePrimary": True}
 
 
@@ -86,14 +93,15 @@ def test_the_server_says_its_time_with_or_without_an_offset() -> None:
     assert store.server_ms({}) is None
 
 
+def test_a_cluster_without_tenants_of_its_own_is_a_finding() -> None:
+    shown = typed("doctor", **AWAY)
+    (line,) = [line for line in shown.stdout.splitlines() if line.split()[1:2] == ["tenants"]]
+    assert line.startswith("fail")
+    assert "AFTERCALL_TENANTS_FILE is not set" in line
+
+
 def test_nobody_there_is_a_finding_and_no_endless_wait() -> None:
-    shown = typed(
-        "doctor",
-        AFTERCALL_PROFILE="cluster",
-        AFTERCALL_KAFKA_BOOTSTRAP="127.0.0.1:1",
-        AFTERCALL_MONGO_URL="mongodb://me:hunter2@127.0.0.1:1/",
-        AFTERCALL_PORT="0",
-    )
+    shown = typed("doctor", **AWAY, AFTERCALL_TENANTS_FILE=str(DEMO_TENANTS))
     lines = [line.split()[:2] for line in shown.stdout.splitlines()]
     assert ["fail", "broker"] in lines
     assert ["fail", "store"] in lines
