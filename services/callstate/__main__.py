@@ -1,8 +1,10 @@
 """The call-state service put together: processor, timers, sources."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -22,6 +24,8 @@ from shared.runtime.ports import EventLog, TopicPartition
 from shared.runtime.processor import Processor
 from shared.runtime.profile import Profile
 from shared.runtime.tenants import TenantDirectory
+
+SCHEDULER: Final = "apscheduler"  # as it names its loggers
 
 
 def processor(profile: Profile, tenants: TenantDirectory, metrics: Metrics) -> Processor:
@@ -48,6 +52,8 @@ async def run_timers(profile: Profile, calls: Processor, stopping: asyncio.Event
         if not broken.done():
             broken.set_exception(event.exception)
 
+    # Once a second it would say that a sweep still waits for the store; the sweep says so itself.
+    logging.getLogger(SCHEDULER).setLevel(logging.ERROR)
     scheduler = AsyncIOScheduler(timezone="UTC")
     scheduler.add_listener(tell, EVENT_JOB_ERROR)
     TimerSweep(profile.store, profile.log, profile.clock, _share(profile, calls)).start(scheduler)

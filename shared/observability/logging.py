@@ -1,4 +1,7 @@
-"""Logs: JSON lines on standard output, or coloured text on a terminal. Never keys or bodies."""
+"""Logs: JSON lines on standard error, or coloured text on a terminal. Never keys or bodies.
+
+What other libraries say goes through the same processors, so that every line is one JSON object.
+"""
 
 import logging
 import sys
@@ -6,30 +9,52 @@ from functools import cache
 from typing import Any, Final
 
 import structlog
+from structlog.stdlib import ProcessorFormatter
 
 VALUE_CHARS_MAX: Final = 500
 SECRET_WORDS: Final = ("authorization", "secret", "password", "token", "api_key", "comment")
 
 
 def configure_logging(level: str = "info") -> None:
-    """Set up structlog once per process."""
-    terminal = sys.stderr.isatty()
+    """Set up structlog, and the standard library's logging and warnings, once per process."""
+    chain: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _redact,
+        structlog.processors.format_exc_info,
+    ]
+    render = _renderer()
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _redact,
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
-        ],
+        processors=[*chain, render],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_others(chain, render)])
+    logging.captureWarnings(capture=True)
+
+
+def _renderer() -> structlog.typing.Processor:
+    if sys.stderr.isatty():
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.JSONRenderer()
+
+
+def _others(
+    chain: list[structlog.typing.Processor], render: structlog.typing.Processor
+) -> logging.Handler:
+    """Writes the lines of other libraries like ours, with the name of their logger."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *chain],
+            processors=[ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    return handler
 
 
 @cache

@@ -1,12 +1,16 @@
 """A broker that is killed, frozen or gone, under a log that is in use."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from shared.adapters.cluster import broker as broker_module
+from shared.adapters.cluster import consumer as consumer_module
+from shared.adapters.cluster import membership as membership_module
 from shared.adapters.cluster import publisher as publisher_module
 from shared.adapters.cluster.consumer import KafkaConsumer
 from shared.adapters.cluster.quiet import quiet_client
@@ -187,6 +191,27 @@ async def test_whoever_asks_a_frozen_broker_is_told_in_time(
         await persist(consumer.rewind)
         await persist(consumer.committed)
         assert set(values(await take(consumer, 4))) <= {"0", "1", "2", "3"}
+
+
+async def test_a_commit_that_nobody_waits_for_any_more_fails_in_silence(
+    broker: KafkaBroker, fragile: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership_module, "REQUEST_S", 2.0)
+    monkeypatch.setattr(consumer_module, "COMMIT_S", 0.5)
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    async with fragile.opened() as process:
+        consumer = process.consumer()
+        read = await stand(process, consumer, 4, advance=False)
+        member = consumer._member
+        assert member is not None
+        broker.freeze()
+        with pytest.raises(Unavailable):
+            await consumer._commit(member, after(read))
+        await asyncio.sleep(3.0)  # until the client gives its request up
+        gc.collect()
+        broker.thaw()
+    assert told == []
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])

@@ -4,10 +4,12 @@ The client's own `stop` waits for whatever is under way, and with the broker gon
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from aiokafka.errors import ProducerClosed
+
+T = TypeVar("T")
 
 LEAVE_S: Final = 3.0
 CUT_S: Final = 1.0
@@ -33,7 +35,7 @@ async def end_producer(producer: Any) -> bool:
     sender = producer._sender.sender_task  # noqa: SLF001
     if sender is not None:
         sender.remove_done_callback(producer._sender._fail_all)  # noqa: SLF001 - it can't
-        sender.add_done_callback(_retrieve)
+        sender.add_done_callback(retrieve)
         sender.cancel()
     _fail(producer._message_accumulator)  # noqa: SLF001
     ended = await bounded(producer.client.close(), CUT_S)
@@ -49,14 +51,31 @@ def _fail(accumulator: Any) -> None:
     for batches in accumulator._batches.values():  # noqa: SLF001
         accumulator._pending_batches.update(batches)  # noqa: SLF001
     for batch in accumulator._pending_batches:  # noqa: SLF001
-        batch.future.add_done_callback(_retrieve)
-        batch._drain_waiter.add_done_callback(_retrieve)  # noqa: SLF001
+        batch.future.add_done_callback(retrieve)
+        batch._drain_waiter.add_done_callback(retrieve)  # noqa: SLF001
     accumulator.fail_all(ProducerClosed())
 
 
-def _retrieve(task: "asyncio.Future[Any]") -> None:
-    if not task.cancelled():
-        task.exception()
+def retrieve(future: "asyncio.Future[Any]") -> None:
+    """A callback: what went wrong is seen, also where nobody waits for it any more."""
+    if not future.cancelled():
+        future.exception()
+
+
+def seen(
+    begin: Callable[..., Coroutine[Any, Any, T]],
+) -> Callable[..., "asyncio.Future[T]"]:
+    """The same, with what goes wrong seen where whoever waited was cancelled.
+
+    The client shields its requests, so they go on by themselves then, and fail unseen.
+    """
+
+    def begun(*given: Any) -> "asyncio.Future[T]":
+        task = asyncio.ensure_future(begin(*given))
+        task.add_done_callback(retrieve)
+        return task
+
+    return begun
 
 
 async def end_consumer(consumer: Any) -> None:

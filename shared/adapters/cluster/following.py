@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from shared.adapters.cluster.broker import Broker, Fetched, Fetches, OutOfRange
+from shared.adapters.cluster.closing import retrieve
 from shared.adapters.cluster.names import Names
 from shared.adapters.tails import Tails
 from shared.contracts.errors import Unavailable
@@ -85,7 +86,7 @@ class Following:
         finally:
             for answer in asking.values():
                 answer.cancel()
-                answer.add_done_callback(_retrieve)
+                answer.add_done_callback(retrieve)
 
     async def _take(self, answered: "asyncio.Task[Fetches]") -> None:
         try:
@@ -108,8 +109,3 @@ class Following:
         first = self._next[place]
         self.tails.extend([record for record in fetched.records if record.offset >= first])
         self._next[place] = max(first, fetched.next)
-
-
-def _retrieve(answered: "asyncio.Task[Fetches]") -> None:
-    if not answered.cancelled():
-        answered.exception()

@@ -21,6 +21,7 @@ from shared.runtime.profile import Deliver
 
 START_S: Final = 30.0  # a broker that starts together with us is waited for
 RETRY_S: Final = 0.5
+SAY_EVERY_S: Final = 10.0
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ async def open_kafka(
         Unavailable: the broker did not answer.
     """
     quiet_client()
-    partitions = await _until(lambda: check_topics(bootstrap, prefix=prefix))
+    partitions = await awaited(lambda: check_topics(bootstrap, prefix=prefix))
     parts = _Parts(bootstrap, Names(prefix, partitions), clock, instance)
     try:
         await parts.open()
@@ -66,16 +67,24 @@ async def open_kafka(
     return Kafka(parts.log, parts.replies, parts.register, parts.close)
 
 
-async def _until(check: Callable[[], Awaitable[int]]) -> int:
+async def awaited(check: Callable[[], Awaitable[int]]) -> int:
+    """What the check gives; it is asked again while nobody answers, for `START_S`.
+
+    Raises:
+        TopicsRefused, Unavailable: as the check; the latter once the time is over.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + START_S
+    say_at = loop.time()
     while True:
         try:
             return await check()
         except Unavailable as error:
             if loop.time() > deadline:
                 raise
-            log.warning("broker_awaited", error=str(error))
+            if loop.time() >= say_at:
+                say_at = loop.time() + SAY_EVERY_S
+                log.warning("broker_awaited", error=str(error))
             await asyncio.sleep(RETRY_S)
 
 

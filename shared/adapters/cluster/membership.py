@@ -14,7 +14,7 @@ import aiokafka
 import aiokafka.errors as kafka_errors
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from shared.adapters.cluster.closing import end_consumer
+from shared.adapters.cluster.closing import end_consumer, seen
 from shared.adapters.cluster.names import Names
 from shared.contracts.errors import Bug, PartitionsMoved, Unavailable
 from shared.runtime.ports import TopicPartition
@@ -89,6 +89,8 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
     async def start(self) -> None:
         """Join; returns with the first assignment."""
         await self.consumer.start()
+        coordinator = self.consumer._coordinator  # noqa: SLF001
+        coordinator._do_commit_offsets = seen(coordinator._do_commit_offsets)  # noqa: SLF001
 
     async def end(self) -> None:
         """Leave the group, unless the place is kept by name. Never raises, never hangs."""

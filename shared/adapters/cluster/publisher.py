@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiokafka
 import aiokafka.errors as kafka_errors
 
-from shared.adapters.cluster.closing import bounded, end_producer
+from shared.adapters.cluster.closing import bounded, end_producer, retrieve
 from shared.adapters.cluster.names import ALL_TOPICS, Names
 from shared.adapters.cluster.together import Place, Together
 from shared.adapters.cluster.topics import DEAD_RECORD_BYTES_MAX, RECORD_BYTES_MAX
@@ -253,13 +253,8 @@ async def _send_batch(
     """Hand over a batch; what others append can't join it."""
     batch.close()
     delivery: _Delivery = await producer.send_batch(batch, topic, partition=partition)
-    delivery.add_done_callback(_retrieve)
+    delivery.add_done_callback(retrieve)
     return delivery
-
-
-def _retrieve(delivery: _Delivery) -> None:
-    if not delivery.cancelled():
-        delivery.exception()
 
 
 def _check_sizes(messages: Iterable[Message]) -> None:

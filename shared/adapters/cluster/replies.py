@@ -6,7 +6,7 @@ both sides: an answer that can't be sent now is never sent, for it stands in the
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -151,6 +151,3 @@ def _to_message(answer: Answer) -> Message:
         (CORRELATION_ID, answer.reply_to.correlation_id.encode()),
     )
     return Message(GATEWAY_REPLIES, answer.reply_to.address, headers, answer.body)
-
-
-Listen = Callable[[str, Deliver], Listener]

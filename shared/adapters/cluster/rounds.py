@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from shared.adapters.cluster.closing import retrieve
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -25,7 +27,7 @@ class Rounds(Generic[Key, Value]):
         task = self._next.get(key)
         if task is None:
             task = asyncio.ensure_future(self._round(key, self._running.get(key)))
-            task.add_done_callback(_retrieve)
+            task.add_done_callback(retrieve)
             self._next[key] = task
         return await asyncio.shield(task)
 
@@ -38,9 +40,3 @@ class Rounds(Generic[Key, Value]):
         finally:
             if self._running.get(key) is task:
                 del self._running[key]
-
-
-def _retrieve(task: "asyncio.Task[Value]") -> None:
-    """Everybody who asked may have gone by now."""
-    if not task.cancelled():
-        task.exception()

@@ -1,6 +1,7 @@
 """The parts of callstate that run beside its processor."""
 
 import asyncio
+from typing import NoReturn
 
 import pytest
 
@@ -47,3 +48,24 @@ async def test_timers_outlive_a_store_that_is_not_to_be_had() -> None:
         await asyncio.sleep(0.001)
     stopping.set()
     await asyncio.wait_for(running, 5)
+
+
+async def test_of_a_sweep_that_waits_for_the_store_nothing_is_said_beside_its_own_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts, stopping, asked = Parts(), asyncio.Event(), asyncio.Event()
+    ended = asyncio.Event()
+
+    async def wait(*_: object, **__: object) -> NoReturn:
+        asked.set()
+        await ended.wait()
+        raise Unavailable("no primary")
+
+    monkeypatch.setattr(parts.store, "due", wait)
+    running = asyncio.ensure_future(run_timers(parts.profile, parts.calls, stopping))
+    await asked.wait()
+    await asyncio.sleep(0.05)  # the schedule comes round many times
+    ended.set()
+    stopping.set()
+    await asyncio.wait_for(running, 5)
+    assert [record for record in caplog.records if record.name.startswith("apscheduler")] == []
