@@ -226,16 +226,27 @@ def run(
     """Run until a signal.
 
     Returns:
-        The exit code: 0 after a clean stop, 1 when a part failed, 2 when it could not start.
+        The exit code: 0 after a clean stop, 1 when something failed or was not to be had (a
+        port, too: it may be free at the next try), 2 when it can't start with these settings.
     """
     configure_logging(log_level or settings.log_level)
     calm_collector()
     try:
         uvloop.run(serve(settings, names, also))
+    except (AftercallError, gateway.PortTaken) as error:
+        return _ended(FAILED, error)
     except (SettingsError, OSError) as error:
-        sys.stderr.write(f"aftercall: {error}\n")
-        return CANNOT_START
-    except AftercallError as error:
-        sys.stderr.write(f"aftercall: {error}\n")
+        return _ended(CANNOT_START, error)
+    except Exception:
+        log.critical("broke", exc_info=True)
         return FAILED
     return 0
+
+
+def _ended(code: int, error: Exception) -> int:
+    """Say why, in one line: for a person at a terminal, else for whoever reads the log."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"aftercall: {error}\n")
+    else:
+        log.critical("cannot_start" if code == CANNOT_START else "ended", error=str(error))
+    return code

@@ -1,6 +1,7 @@
 """The gateway put together: desk, dialects, stream, console, and the two listeners."""
 
 import asyncio
+import errno
 import os
 import secrets
 from collections.abc import Sequence
@@ -56,6 +57,10 @@ async def build(
     return app
 
 
+class PortTaken(OSError):
+    """Somebody else listens there; it may be free at the next try."""
+
+
 class _TurnedAway(asyncio.Protocol):
     """One connection too many: closed before a byte of it is read."""
 
@@ -79,7 +84,8 @@ class Listener:
             The port, which the system chose if it was 0.
 
         Raises:
-            OSError: the address is taken or not ours.
+            PortTaken: see there.
+            OSError: the address is not ours, or we may not.
         """
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -88,7 +94,8 @@ class Listener:
                 self._connect, self._host, self._port, backlog=BACKLOG
             )
         except OSError as error:
-            raise OSError(self._cannot_listen(error)) from error
+            told = PortTaken if error.errno == errno.EADDRINUSE else OSError
+            raise told(self._cannot_listen(error)) from error
         return int(self._server.sockets[0].getsockname()[1])
 
     def _cannot_listen(self, error: OSError) -> str:

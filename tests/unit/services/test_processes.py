@@ -1,9 +1,12 @@
 """How a process ends, and what its exit code says to whoever may start it again."""
 
 import asyncio
+import socket
+import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services import __main__ as together
 from services import processes
@@ -39,6 +42,31 @@ def test_a_part_that_fails_is_no_start_that_was_refused(error: Exception, tmp_pa
     assert end_with(error, tmp_path) == FAILED
 
 
+def test_what_nobody_has_meant_is_one_line_too(tmp_path: Path) -> None:
+    with capture_logs() as lines:
+        assert end_with(ZeroDivisionError(), tmp_path) == FAILED
+    assert lines[-1]["event"] == "broke"
+
+
+def test_a_port_that_is_taken_is_tried_again(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, capture_logs() as lines:
+        port = taken.getsockname()[1]
+        assert run(Settings(data_dir=tmp_path, port=port), ["gateway"]) == FAILED
+    assert lines[-1]["event"] == "ended"
+    assert lines[-1]["error"].startswith(f"can't listen on 127.0.0.1:{port}: address already in us")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_person_at_a_terminal_is_told_in_a_sentence(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with capture_logs() as lines:
+        run(cluster(), ["worker"])
+    said = capsys.readouterr().err
+    assert (said.startswith("aftercall: AFTERCALL_TENANTS_FILE is "), not lines) == (terminal,) * 2
+
+
 def test_a_start_that_is_refused_says_so(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, port=0, host="192.0.2.1", allow_demo=True)
     assert run(settings, ["gateway"]) == CANNOT_START
@@ -51,10 +79,13 @@ def cluster(**more: object) -> Settings:
 
 @pytest.mark.parametrize("name", ["gateway", "callstate", "worker"])
 def test_a_service_of_the_cluster_serves_no_tenants_that_nobody_has_named(
-    name: str, capsys: pytest.CaptureFixture[str]
+    name: str,
 ) -> None:
-    assert run(cluster(), [name]) == CANNOT_START
-    assert capsys.readouterr().err.startswith("aftercall: AFTERCALL_TENANTS_FILE is not set, ")
+    with capture_logs() as lines:
+        assert run(cluster(), [name]) == CANNOT_START
+    (line,) = lines
+    assert line["event"] == "cannot_start"
+    assert line["error"].startswith("AFTERCALL_TENANTS_FILE is not set, ")
 
 
 def test_the_demo_tenant_can_be_named_and_stays_on_loopback() -> None:
