@@ -6,7 +6,9 @@ stops first. A process of several runs their stages side by side.
 
 import asyncio
 import gc
+import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +35,8 @@ from shared.runtime.profile import Profile
 DEMO_TENANTS: Final = Path(__file__).parents[1] / "deploy" / "demo" / "tenants.yaml"
 CANNOT_START: Final = 2
 FAILED: Final = 1
+STOP_S: Final = 20.0  # from the signal to the end, at most: `DRAIN_S`, `CLOSE_S`, and some to spare
+CLOSE_S: Final = 4.0
 ADMIN_PORTS_TRIED: Final = 16  # of several processes on one host
 
 log = structlog.get_logger()
@@ -128,7 +132,33 @@ async def serve(settings: Settings, names: Iterable[str], also: Also = nothing_m
     try:
         await run_services(Given(settings, profile, tenants, Metrics()), names, also)
     finally:
-        await profile.close()
+        await _close(profile)
+
+
+async def _close(profile: Profile) -> None:
+    """Give everything back, within reason."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await profile.close()
+    except TimeoutError:
+        log.warning("close_cut_short")
+
+
+async def end_by_force(stopping: asyncio.Event) -> None:
+    """A part that, once all is to stop, sees that the process ends, whatever still hangs in it.
+
+    It ends as by `kill -9`, which is safe; a thread of a client's, or a callback that never
+    returns, can't hold it back.
+    """
+    await stopping.wait()
+    by_force = threading.Timer(STOP_S, _end_now)
+    by_force.daemon = True
+    by_force.start()
+
+
+def _end_now() -> None:
+    log.critical("ended_by_force", after_s=STOP_S)
+    os._exit(FAILED)
 
 
 async def run_services(given: Given, names: Iterable[str], also: Also = nothing_more) -> None:
@@ -148,7 +178,8 @@ async def run_services(given: Given, names: Iterable[str], also: Also = nothing_
     listening = next((one for one in made.values() if one.port is not None), Service(works={}))
     log.info("started", services=sorted(made), port=listening.port, admin_port=admin_port)
     try:
-        await run_stages([works, takes_in, also(given, listening, admin_port)], stopping)
+        first_to_stop = {"end": end_by_force, **also(given, listening, admin_port)}
+        await run_stages([works, takes_in, first_to_stop], stopping)
     except OSError as error:  # as every TimeoutError is: by itself it would read as a start refused
         raise Bug(f"a part has failed: {error!r}") from error
 

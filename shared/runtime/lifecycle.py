@@ -14,7 +14,8 @@ import structlog
 
 from shared.contracts.errors import Bug
 
-DRAIN_S: Final = 10.0
+DRAIN_S: Final = 14.0  # of all stages together
+CUT_S: Final = 1.5  # of these, for each stage: what is cut short may take so long to end
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
 """A long-running part: runs until the event is set, then finishes what it has begun."""
@@ -54,28 +55,52 @@ class _Running:
         done = [task for task in self.tasks if task.done() and not task.cancelled()]
         return [self.tasks[task] for task in done if task.exception() is None]
 
-    async def stop(self, drain_s: float) -> list[Exception]:
-        """Stop the stage; what does not finish in time is cut short. Returns what has failed."""
+    async def stop(self, within_s: float) -> list[Exception]:
+        """Stop the stage; what does not finish in time is cut short. Returns what has failed.
+
+        What does not even end then is left behind.
+        """
         self.stopping.set()
         if not self.tasks:
             return []
-        _, late = await asyncio.wait(self.tasks, timeout=drain_s)
+        cut_s = min(CUT_S, within_s / 2)
+        _, late = await asyncio.wait(self.tasks, timeout=within_s - cut_s)
         for task in late:
             log.warning("drain_cut_short", part=self.tasks[task])
             task.cancel()
-        results = await asyncio.gather(*self.tasks, return_exceptions=True)
-        failures = []
-        for name, result in zip(self.tasks.values(), results, strict=True):
-            if isinstance(result, Exception):
-                log.error("part_failed", part=name, error=repr(result), exc_info=result)
-                failures.append(result)
-        return failures
+        if late:
+            await asyncio.wait(late, timeout=cut_s)
+        failures = [self._failure(task) for task in self.tasks]
+        return [failure for failure in failures if failure is not None]
+
+    def _failure(self, task: "asyncio.Task[None]") -> Exception | None:
+        name = self.tasks[task]
+        if not task.done():
+            log.error("part_left_behind", part=name)
+            task.add_done_callback(_see)
+            return None
+        error = None if task.cancelled() else task.exception()
+        if not isinstance(error, Exception):
+            return None
+        log.error("part_failed", part=name, error=repr(error), exc_info=error)
+        return error
+
+
+def _see(task: "asyncio.Task[None]") -> None:
+    """Whatever becomes of it, nobody waits for it any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def run_stages(
     stages: Sequence[Stage], stopping: asyncio.Event, *, drain_s: float = DRAIN_S
 ) -> None:
     """Run all stages until a part ends or `stopping` is set; then stop them, last one first.
+
+    Args:
+        stages: what does the work first, what takes work in last.
+        stopping: set from outside.
+        drain_s: how long it may take to stop all; a stage may take its share of what is left.
 
     Raises:
         Exception: whatever the first failing part raised; the others were stopped before.
@@ -88,8 +113,12 @@ async def run_stages(
     stop.cancel()
     early = [] if stopping.is_set() else [name for stage in running for name in stage.ended()]
     failures: list[Exception] = []
-    for stage in reversed(running):
-        failures += await stage.stop(drain_s)
+    until = asyncio.get_running_loop().time() + drain_s
+    to_stop = [stage for stage in running if stage.tasks]
+    while to_stop:
+        left_s = max(0.0, until - asyncio.get_running_loop().time())
+        share_s = left_s / len(to_stop)
+        failures += await to_stop.pop().stop(share_s)
     if failures:
         raise failures[0]
     if early:

@@ -14,9 +14,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.cli.app import COMMANDS
-from services.processes import read_directory
+from services.processes import STOP_S, read_directory
 from services.settings import PREFIX, SettingsError, read_settings
-from shared.runtime.lifecycle import DRAIN_S
 from tests.deploy.checkers import DEPLOY, missing, run
 from tests.deploy.composed import FILE, Service, image_environment, look
 from tests.support.parts import KafkaBroker, PartMissing, free_ports
@@ -144,7 +143,7 @@ def test_services_wait_for_broker_store_and_topics_and_may_take_their_time_to_dr
         }
         grace = re.fullmatch(r"(\d+)s", services[name]["stop_grace_period"])
         assert grace is not None
-        assert int(grace[1]) > 2 * DRAIN_S, "two stages"
+        assert int(grace[1]) > STOP_S
 
 
 def test_there_may_be_several_of_a_service(services: dict[str, Service]) -> None:

@@ -1,8 +1,11 @@
 """How a process ends, and what its exit code says to whoever may start it again."""
 
 import asyncio
+import json
 import socket
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from services.processes import CANNOT_START, DEMO_TENANTS, FAILED, read_director
 from services.settings import Settings, SettingsError
 from shared.contracts.errors import Bug
 from shared.runtime.lifecycle import Part
+from shared.runtime.profile import Profile
+from tests.support.memory_profile import memory_profile
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +26,7 @@ def _nothing_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process sets for its whole life is no business of the tests after."""
     monkeypatch.setattr(processes, "configure_logging", lambda _: None)
     monkeypatch.setattr(processes, "calm_collector", lambda: None)
+    monkeypatch.setattr(processes, "_end_now", lambda: None)
     # Beside the threads of a test runner, its loop once waited for ever to be closed.
     monkeypatch.setattr("uvloop.run", asyncio.run)
 
@@ -101,3 +107,46 @@ def test_all_in_one_process_is_for_trying_out(monkeypatch: pytest.MonkeyPatch) -
     together.run_dev(cluster())
     together.run_dev(cluster(tenants_file=Path("mine.yaml")))
     assert [settings.tenants_file for settings in given] == [DEMO_TENANTS, Path("mine.yaml")]
+
+
+HANGS = """
+import asyncio, sys, time
+from pathlib import Path
+from services import processes
+from services.settings import Settings
+
+processes.STOP_S = 0.5
+
+async def fail(_):
+    raise ZeroDivisionError
+
+async def hang(stopping):
+    await stopping.wait()
+    time.sleep(600)
+
+settings = Settings(data_dir=Path(sys.argv[1]), port=0, demo_traffic=False)
+processes.run(settings, ["gateway"], also=lambda *_: {"fail": fail, "hang": hang})
+"""
+
+
+def test_whatever_hangs_once_all_is_to_stop_the_process_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HANGS, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == FAILED
+    assert [json.loads(line) for line in ended.stderr.splitlines()][-1]["event"] == "ended_by_force"
+
+
+def test_what_is_closed_is_given_its_time_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def opened(_: Settings) -> Profile:
+        return replace(memory_profile(), close=never)
+
+    monkeypatch.setattr(processes, "open_profile", opened)
+    monkeypatch.setattr(processes, "CLOSE_S", 0.01)
+    with capture_logs() as lines:
+        assert end_with(Bug("ours"), tmp_path) == FAILED
+    assert "close_cut_short" in [line["event"] for line in lines]

@@ -108,3 +108,41 @@ async def test_a_part_that_will_not_stop_is_cut_short() -> None:
     stopping = asyncio.Event()
     stopping.set()
     await asyncio.wait_for(run_stages([{"stubborn": stubborn}], stopping, drain_s=0.01), 1)
+
+
+class Deaf:
+    """A part that does not even end when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+
+    async def __call__(self, _: asyncio.Event) -> None:
+        while not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                continue
+
+
+async def test_a_part_that_does_not_even_end_when_it_is_cancelled_is_left_behind() -> None:
+    deaf, notes = Deaf(), list[str]()
+    stopping = asyncio.Event()
+    stopping.set()
+    stages: list[Stage] = [{"good": noting("good", notes)}, {"deaf": deaf}]
+    with structlog.testing.capture_logs() as lines:
+        await asyncio.wait_for(run_stages(stages, stopping, drain_s=0.02), 5)
+    deaf.released.set()
+    assert notes == ["good"]
+    said = [(line["event"], line["part"]) for line in lines]
+    assert said == [("drain_cut_short", "deaf"), ("part_left_behind", "deaf")]
+
+
+async def test_the_time_to_stop_is_of_all_stages_together() -> None:
+    deaf = Deaf()
+    stopping = asyncio.Event()
+    stopping.set()
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await asyncio.wait_for(run_stages([{"deaf": deaf}] * 10, stopping, drain_s=0.5), 20)
+    deaf.released.set()
+    assert loop.time() - begun < 10 * 0.5 / 2
