@@ -41,7 +41,13 @@ class Place:
 
     @asynccontextmanager
     async def opened(self, instance: str | None = None) -> AsyncIterator["Process"]:
-        kafka = await open_kafka(self.bootstrap, FakeClock(), prefix=self.prefix, instance=instance)
+        kafka = await open_kafka(
+            self.bootstrap,
+            FakeClock(),
+            prefix=self.prefix,
+            instance=instance,
+            broker_time=False,
+        )
         try:
             yield Process(kafka)
         finally:

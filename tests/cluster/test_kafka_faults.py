@@ -211,6 +211,7 @@ async def test_a_commit_that_nobody_waits_for_any_more_fails_in_silence(
         await asyncio.sleep(3.0)  # until the client gives its request up
         gc.collect()
         broker.thaw()
+        await append_until_taken(process, 7, [])
     assert told == []
 
 
@@ -235,6 +236,31 @@ async def test_closing_is_bounded_whatever_the_broker_does(
         assert {type(error) for error in told} == {Unavailable}
     if how == "kill":  # and of what the client writes then, not all is told
         assert capsys.readouterr().out.count("kafka_client") <= 12 < sum(lines.values()) - before
+
+
+async def test_a_close_that_was_cut_short_can_be_done_again(
+    broker: KafkaBroker, fragile: Place
+) -> None:
+    async with fragile.opened() as process:
+        consumer = process.consumer()
+        await stand(process, consumer, 4)
+        member = consumer._member
+        assert member is not None
+        broker.freeze()
+        closing = asyncio.create_task(consumer.close())
+        await asyncio.sleep(0.1)
+        closing.cancel()
+        await asyncio.wait({closing})
+        assert closing.cancelled()
+        broker.thaw()
+        ending = consumer._member
+        assert ending is member
+        await consumer.close()
+        assert consumer._member is None
+        assert member.consumer._closed
+        with pytest.raises(Unavailable):
+            await consumer.poll(records_max=1, wait_s=0.1)
+        assert consumer._joining is None
 
 
 async def test_answers_and_followers_come_back_with_the_broker(

@@ -7,8 +7,11 @@ import time
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAuthorizationFailedError
+from structlog.testing import capture_logs
 
 from shared.adapters.cluster import kafka as kafka_module
+from shared.adapters.cluster import topics as topics_module
 from shared.adapters.cluster.kafka import open_kafka
 from shared.adapters.cluster.names import ALL_TOPICS
 from shared.adapters.cluster.topics import TopicsRefused, apply_topics, check_topics
@@ -123,6 +126,22 @@ async def test_a_process_does_not_start_without_its_topics(kafka: str, prefix: s
     with pytest.raises(TopicsRefused, match="run `aftercall topics apply`"):
         await open_kafka(kafka, FakeClock(), prefix=prefix)
     assert await apply_topics(kafka, partitions=1, replication=1, prefix=prefix)  # none was made
+
+
+async def test_a_process_does_not_start_where_records_have_their_writers_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TopicsRefused, match=r"timestamp\.type=CreateTime, not LogAppendTime"):
+        await open_kafka(place.bootstrap, FakeClock(), prefix=place.prefix)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise TopicAuthorizationFailedError
+
+    monkeypatch.setattr(topics_module, "_check_time", refuse)
+    with capture_logs() as lines:
+        opened = await open_kafka(place.bootstrap, FakeClock(), prefix=place.prefix)
+        await opened.close()
+    assert [line["event"] for line in lines] == ["time_of_topics_not_checked"]
 
 
 async def test_a_process_does_not_start_on_uneven_topics(place: Place) -> None:

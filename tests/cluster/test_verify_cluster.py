@@ -59,7 +59,7 @@ class Played:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Shift]:
         mongo = await open_mongo(self.mongo_url, "motor")
-        kafka = await open_kafka(self.bootstrap, self.clock, prefix=self.prefix)
+        kafka = await open_kafka(self.bootstrap, self.clock, prefix=self.prefix, broker_time=False)
         try:
             commit = SeparateCommit(mongo.store)
             yield Shift(self.clock, kafka.log, mongo.store, mongo.history, commit)
@@ -274,7 +274,9 @@ async def test_nothing_to_read_is_one_clear_line(kafka: str, mongo_url: str) -> 
 async def die_when_stored(played: Played) -> None:
     """Callstate's next batch is stored, and never published."""
     mongo = await open_mongo(played.mongo_url, "motor")
-    kafka = await open_kafka(played.bootstrap, played.clock, prefix=played.prefix)
+    kafka = await open_kafka(
+        played.bootstrap, played.clock, prefix=played.prefix, broker_time=False
+    )
     store: Any = FaultyStore(mongo.store, Fault("after_save"))
     processor = Processor(
         CallstateTopology(FileTenantDirectory(TENANTS)),

@@ -109,7 +109,7 @@ class Real:
                 self._kafka, partitions=4, replication=1, prefix=self._prefix, broker_time=False
             )
             self._applied = True
-        kafka = await open_kafka(self._kafka, self._clock, prefix=self._prefix)
+        kafka = await open_kafka(self._kafka, self._clock, prefix=self._prefix, broker_time=False)
         stack.push_async_callback(kafka.close)
         return kafka.log
 

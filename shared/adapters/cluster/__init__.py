@@ -108,6 +108,8 @@ async def _remember_now(kafka: Kafka, mongo: Mongo) -> None:
             await mongo.remember_ends(await _ends(kafka))
     except (Retryable, TimeoutError) as error:
         log.warning("ends_not_remembered", error=repr(error))
+    except Exception:
+        log.exception("ends_not_remembered")  # a bug, and no reason to end, or to end badly
 
 
 def _join(kafka: Kafka, mongo: Mongo) -> Cluster:
@@ -115,12 +117,14 @@ def _join(kafka: Kafka, mongo: Mongo) -> Cluster:
 
     async def close() -> None:
         remembering.cancel()
-        await asyncio.wait({remembering})
         try:
+            await asyncio.wait({remembering}, timeout=CLOSE_S)
             await _remember_now(kafka, mongo)
-            await kafka.close()
         finally:
-            await mongo.close()
+            try:
+                await kafka.close()
+            finally:
+                await mongo.close()
 
     return Cluster(
         log=kafka.log,

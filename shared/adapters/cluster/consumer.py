@@ -127,9 +127,9 @@ class KafkaConsumer:
         if self._joining is not None:
             self._joining.cancel()
             await asyncio.wait({self._joining}, timeout=CLOSE_S)
-        member, self._member = self._member, None
-        if member is not None:
-            await member.end()
+        if self._member is not None:
+            await self._member.end()
+            self._member = None  # and not before: who was cut short may try again
 
     # Where it stands
 
@@ -142,6 +142,8 @@ class KafkaConsumer:
         """
         self._tell_moved()
         self._publisher.check()
+        if self._closed:
+            raise Unavailable("the consumer is closed")
         member = self._member or await self._joined(wait_s)
         if member is None:
             return None
@@ -166,8 +168,6 @@ class KafkaConsumer:
         return PartitionsMoved(f"the partitions of {self._group} were assigned anew")
 
     async def _joined(self, wait_s: float) -> Membership | None:
-        if self._closed:
-            raise Unavailable("the consumer is closed")
         if self._joining is None:
             self._joining = asyncio.ensure_future(self._join())
         joining = self._joining
@@ -277,7 +277,7 @@ class KafkaConsumer:
 
     def _give_up(self, member: Membership, reason: str) -> None:
         """The client will not recover: end it, and join from the beginning."""
-        if self._member is not member:
+        if self._closed or self._member is not member:
             return
         log.warning("consumer_rebuilt", group=self._group, reason=reason)
         self.rebuilt += 1

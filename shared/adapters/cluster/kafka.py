@@ -41,7 +41,12 @@ class Kafka:
 
 
 async def open_kafka(
-    bootstrap: str, clock: Clock, *, prefix: str = "", instance: str | None = None
+    bootstrap: str,
+    clock: Clock,
+    *,
+    prefix: str = "",
+    instance: str | None = None,
+    broker_time: bool = True,
 ) -> Kafka:
     """Connect, and check the topics.
 
@@ -51,13 +56,16 @@ async def open_kafka(
         prefix: before every topic and group name, so that several can share a broker.
         instance: this process's name within its groups; a restart under the same name takes its
             partitions back at once. Two live processes must never share one.
+        broker_time: whose time the topics must have, see `apply_topics`.
 
     Raises:
         TopicsRefused: topics are missing, or are not as `apply_topics` makes them.
         Unavailable: the broker did not answer.
     """
     quiet_client()
-    partitions = await awaited(lambda: check_topics(bootstrap, prefix=prefix))
+    partitions = await awaited(
+        lambda: check_topics(bootstrap, prefix=prefix, broker_time=broker_time)
+    )
     parts = _Parts(bootstrap, Names(prefix, partitions), clock, instance)
     try:
         await parts.open()

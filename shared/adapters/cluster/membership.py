@@ -61,6 +61,7 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
         self.leaving = False
         self.moving = True
         self._changed = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
         self._names = names
         self._finish = finish
         self._instance = instance
@@ -93,8 +94,13 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
         coordinator._do_commit_offsets = seen(coordinator._do_commit_offsets)  # noqa: SLF001
 
     async def end(self) -> None:
-        """Leave the group, unless the place is kept by name. Never raises, never hangs."""
-        await end_consumer(self.consumer)
+        """Leave the group, unless the place is kept by name. Never raises, never hangs.
+
+        Who is cut short may call again, and waits for the same end.
+        """
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(end_consumer(self.consumer))
+        await asyncio.wait({self._ending})
 
     async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002
         """The client holds the group's next assignment back until this returns."""

@@ -9,7 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import aiokafka
 import aiokafka.errors as kafka_errors
@@ -57,7 +57,7 @@ class Publisher:
         self._ending: set[asyncio.Task[bool]] = set()
         self._broken: Bug | None = None
         self._closed = False
-        self._together = Together(self._place_of, self._send_gathered)
+        self._together = Together(self._place_of, self._send_gathered, within_s=APPEND_S)
         self.dropped = 0
 
     async def open(self) -> None:
@@ -66,8 +66,8 @@ class Publisher:
         Raises:
             Unavailable: no broker answered.
         """
-        async with _Deadline(self, APPEND_S):
-            await self._usable()
+        async with _Deadline(self, APPEND_S) as using:
+            using.producer = await self._usable()
 
     async def append(self, messages: Sequence[Message]) -> None:
         """Append a few; what several callers append at the same time goes out together.
@@ -89,8 +89,8 @@ class Publisher:
         by_place: defaultdict[Place, list[Message]] = defaultdict(list)
         for message in messages:
             by_place[self._place_of(message)].append(message)
-        async with _Deadline(self, PUBLISH_S):
-            producer = self._producer or await self._usable()
+        async with _Deadline(self, PUBLISH_S) as using:
+            producer = using.producer = self._producer or await self._usable()
             sending = (self._send(producer, place, some) for place, some in by_place.items())
             await asyncio.gather(*sending)
 
@@ -99,8 +99,8 @@ class Publisher:
 
     async def _send_gathered(self, place: Place, messages: Sequence[Message]) -> None:
         """See `Together`."""
-        async with _Deadline(self, APPEND_S):
-            producer = self._producer or await self._usable()
+        async with _Deadline(self, APPEND_S) as using:
+            producer = using.producer = self._producer or await self._usable()
             await self._send(producer, place, messages)
 
     async def _send(
@@ -180,7 +180,7 @@ class Publisher:
                     f"{name} has {len(found)} partitions now, and had {self._names.partitions}:"
                     " keys would change their place"
                 )
-                self.drop()
+                self.drop(self._producer)
 
     def check(self) -> None:
         """See that the topics are still such that one may go on.
@@ -191,10 +191,13 @@ class Publisher:
         if self._broken is not None:
             raise self._broken
 
-    def drop(self) -> None:
-        """Never use this producer again; whoever waits for it learns that nothing is known."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
+    def drop(self, producer: aiokafka.AIOKafkaProducer | None) -> None:
+        """Never use this producer again; whoever waits for it learns that nothing is known.
+
+        One that is no longer in use was dropped before, and the one in its place may be well.
+        """
+        if producer is not None and producer is self._producer:
+            self._producer = None
             self.dropped += 1
             self._end(producer)
 
@@ -216,14 +219,20 @@ class Publisher:
 
 
 class _Deadline:
-    """What is done with the producer, within its time; what goes wrong drops the producer."""
+    """What is done with a producer, within its time; what goes wrong drops this producer.
+
+    Attributes:
+        producer: the one that is used; None until there is one.
+    """
 
     def __init__(self, publisher: Publisher, within_s: float) -> None:
+        self.producer: aiokafka.AIOKafkaProducer | None = None
         self._publisher = publisher
         self._timeout = asyncio.timeout(within_s)
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
+        return self
 
     async def __aexit__(
         self,
@@ -241,7 +250,7 @@ class _Deadline:
             return
         if isinstance(error, kafka_errors.MessageSizeTooLargeError):
             raise Bug("the broker takes no record of this size") from error
-        self._publisher.drop()
+        self._publisher.drop(self.producer)
         if not isinstance(error, CLIENT_ERRORS):
             return
         raise Unavailable(f"whether the log has the records is unknown: {error!r}") from error

@@ -37,14 +37,8 @@ class _Append:
             self.done.set_exception(error)
 
 
-class _Gathered:
-    """What waits for one partition, and for whom."""
-
-    __slots__ = ("appends", "messages")
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.appends: list[_Append] = []
+_Gathered = list[tuple[_Append, list[Message]]]
+"""What waits for one partition, and for whom."""
 
 
 class Together:
@@ -53,16 +47,25 @@ class Together:
     Args:
         place_of: where a record belongs.
         send: sends a partition's records in order; returns when they are acknowledged, or raises.
+        within_s: how long a caller waits at most, for its turn and for the acknowledgement.
     """
 
-    def __init__(self, place_of: Callable[[Message], Place], send: Send) -> None:
+    def __init__(
+        self, place_of: Callable[[Message], Place], send: Send, *, within_s: float
+    ) -> None:
         self._place_of = place_of
         self._send = send
+        self._within_s = within_s
         self._waiting: dict[Place, _Gathered] = {}
         self._sending: dict[Place, asyncio.Task[None]] = {}
 
     async def append(self, messages: Sequence[Message]) -> None:
-        """Return once all are acknowledged; raises what `send` raised before that."""
+        """Return once all are acknowledged. What nobody waits for any more is not sent.
+
+        Raises:
+            Unavailable: its time is over.
+            Exception: what `send` raised before that.
+        """
         by_place: defaultdict[Place, list[Message]] = defaultdict(list)
         for message in messages:
             by_place[self._place_of(message)].append(message)
@@ -70,30 +73,37 @@ class Together:
             return
         append = _Append(len(by_place))
         for place, some in by_place.items():
-            waiting = self._waiting.get(place)
-            if waiting is None:
-                waiting = self._waiting[place] = _Gathered()
-            waiting.messages += some
-            waiting.appends.append(append)
+            self._waiting.setdefault(place, []).append((append, some))
             if place not in self._sending:
                 self._sending[place] = asyncio.ensure_future(self._run(place))
-        await append.done
+        timer = asyncio.get_running_loop().call_later(self._within_s, append.fail, _too_late())
+        try:
+            await append.done
+        finally:
+            timer.cancel()
 
     async def _run(self, place: Place) -> None:
         """Send what has gathered, until nothing has."""
-        gathered: _Gathered | None = None
+        gathered: _Gathered = []
         try:
-            while (gathered := self._waiting.pop(place, None)) is not None:
+            while place in self._waiting:
+                gathered = [pair for pair in self._waiting.pop(place) if not pair[0].done.done()]
+                messages = [message for _, some in gathered for message in some]
                 try:
-                    await self._send(place, gathered.messages)
+                    if messages:
+                        await self._send(place, messages)
                 except Exception as error:  # noqa: BLE001 - every caller is told
-                    for append in gathered.appends:
+                    for append, _ in gathered:
                         append.fail(error)
                 else:
-                    for append in gathered.appends:
+                    for append, _ in gathered:
                         append.acknowledge()
+                gathered = []  # told; what they have elsewhere may still be on its way
         finally:
             del self._sending[place]
-            for cut_off in (gathered, self._waiting.pop(place, None)):
-                for append in () if cut_off is None else cut_off.appends:
-                    append.fail(Unavailable("cut off: whether the log has them is unknown"))
+            for append, _ in (*gathered, *self._waiting.pop(place, ())):
+                append.fail(Unavailable("cut off: whether the log has them is unknown"))
+
+
+def _too_late() -> Unavailable:
+    return Unavailable("no acknowledgement in time: whether the log has the records is unknown")

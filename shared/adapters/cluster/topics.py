@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiokafka.errors as kafka_errors
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -28,7 +29,13 @@ FOR_EVER_MS: Final = 2**63 - 1
 COPIES_FOR_TWO_IN_SYNC: Final = 3
 
 _TIME: Final = "message.timestamp.type"
+_MAY_NOT: Final = (
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.ClusterAuthorizationFailedError,
+)
 HINT: Final = "run `aftercall topics apply`"
+
+log = structlog.get_logger()
 
 
 class TopicsRefused(AftercallError):
@@ -83,8 +90,13 @@ async def apply_topics(
     return made
 
 
-async def check_topics(bootstrap: str, *, prefix: str = "") -> int:
+async def check_topics(bootstrap: str, *, prefix: str = "", broker_time: bool | None = None) -> int:
     """See that every topic is there, all with the same number of partitions; says how many.
+
+    Args:
+        bootstrap: as of `apply_topics`.
+        prefix: as of `apply_topics`.
+        broker_time: see that their records have this time, too, where we may look.
 
     Raises:
         TopicsRefused: they are not.
@@ -92,12 +104,23 @@ async def check_topics(bootstrap: str, *, prefix: str = "") -> int:
     """
     async with _admin(bootstrap) as admin:
         found = await _partition_counts(admin, prefix)
-    missing = [name for name in ALL_TOPICS if prefix + name not in found]
-    if missing:
-        raise TopicsRefused(f"no topic {prefix}{missing[0]} on the broker: {HINT}")
-    count = found[prefix + ALL_TOPICS[0]]
-    _check_counts(found, count)
+        missing = [name for name in ALL_TOPICS if prefix + name not in found]
+        if missing:
+            raise TopicsRefused(f"no topic {prefix}{missing[0]} on the broker: {HINT}")
+        count = found[prefix + ALL_TOPICS[0]]
+        _check_counts(found, count)
+        if broker_time is not None:
+            await _check_time_if_allowed(admin, list(found), broker_time=broker_time)
     return count
+
+
+async def _check_time_if_allowed(
+    admin: AIOKafkaAdminClient, topics: Sequence[str], *, broker_time: bool
+) -> None:
+    try:
+        await _check_time(admin, topics, broker_time=broker_time)
+    except _MAY_NOT as error:
+        log.warning("time_of_topics_not_checked", error=repr(error))
 
 
 def _settings(name: str, replication: int, *, broker_time: bool) -> dict[str, str]:

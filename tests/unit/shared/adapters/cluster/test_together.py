@@ -19,10 +19,12 @@ TWO: Place = ("topic", 2)
 class Line:
     """What is on its way; each batch is acknowledged, or refused, on demand."""
 
-    def __init__(self) -> None:
+    def __init__(self, within_s: float = 60.0) -> None:
         self.sent: dict[Place, list[list[bytes]]] = defaultdict(list)
         self.ends: dict[Place, list[asyncio.Future[None]]] = defaultdict(list)
-        self.together = Together(lambda message: (message.topic, int(message.key)), self.send)
+        self.together = Together(
+            lambda message: (message.topic, int(message.key)), self.send, within_s=within_s
+        )
 
     async def send(self, place: Place, messages: Sequence[Message]) -> None:
         self.sent[place].append([message.value for message in messages])
@@ -145,3 +147,35 @@ async def test_a_batch_that_is_cut_off_leaves_nobody_waiting_and_bars_nobody_aft
     await line.acknowledge(ONE)
     assert later.done()
     assert line.sent == {ONE: [[b"a"], [b"c"]]}
+
+
+async def test_the_time_of_an_append_begins_with_it_and_not_with_its_turn() -> None:
+    """Two rounds after one another may each take as long as one caller would wait."""
+    line = Line(within_s=0.05)
+    first = line.append(message(1, b"a"))
+    await rest()
+    waits = line.append(message(1, b"b"), message(2, b"c"))
+    await asyncio.wait({first, waits}, timeout=5)
+    for task in (first, waits):
+        assert isinstance(task.exception(), Unavailable)
+    later = line.append(message(1, b"d"))
+    await line.acknowledge(ONE)
+    assert line.sent[ONE] == [[b"a"], [b"d"]], "what nobody waits for is not sent"
+    await line.acknowledge(ONE)
+    await later
+
+
+async def test_who_has_gone_before_its_turn_is_not_sent() -> None:
+    line = Line()
+    _ = line.append(message(1, b"a"))
+    await rest()
+    gone = line.append(message(1, b"b"))
+    await rest()
+    gone.cancel()
+    await rest()
+    await line.acknowledge(ONE)
+    assert line.sent == {ONE: [[b"a"]]}
+    again = line.append(message(1, b"c"))
+    await rest()
+    await line.acknowledge(ONE)
+    assert again.done()
