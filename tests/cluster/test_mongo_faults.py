@@ -10,6 +10,7 @@ import pymongo
 import pymongo.errors
 import pytest
 
+from shared.adapters.cluster.history import REACH_S
 from shared.adapters.cluster.mongo import Mongo, MongoDriver
 from shared.adapters.cluster.mongo_client import OPERATION_S
 from shared.contracts.errors import Bug, Unavailable, WriteConflict
@@ -186,6 +187,8 @@ async def test_frozen_it_is_unavailable_in_time_for_everyone(mongod: FailingMong
         lambda m: m.store.find("calls", "demo"),
         lambda m: m.store.due("calls", NOW_MS),
         lambda m: m.history.entries("demo", "call-1"),
+        lambda m: m.history.outcomes("demo", **SPAN),
+        lambda m: m.history.counts("demo", group_by=["code"], **SPAN),
         lambda m: m.remember_ends({"a": 1}),
         *[lambda m: m.store.load("calls", [KEY])] * 40,
     ]
@@ -206,6 +209,23 @@ async def test_frozen_it_is_unavailable_in_time_for_everyone(mongod: FailingMong
         assert took_s < 3 * OPERATION_S  # as long as one of them may take, on a busy machine
         for store in stores:
             await answering(store)
+
+
+@both_drivers
+async def test_of_a_store_that_is_away_a_report_hears_as_soon_as_any_read(
+    mongod: FailingMongod, driver: MongoDriver
+) -> None:
+    async with opened(fresh(mongod.url), driver) as mongo:
+        await mongo.history.outcomes("demo", **SPAN)
+        mongod.kill()
+        for ask in (
+            mongo.history.outcomes("demo", **SPAN),
+            mongo.history.counts("demo", group_by=["code"], **SPAN),
+        ):
+            before = time.monotonic()
+            with pytest.raises(Unavailable):
+                await ask
+            assert time.monotonic() - before < 2 * REACH_S
 
 
 async def test_a_late_write_and_its_rival_never_both_stand(mongod: FailingMongod) -> None:

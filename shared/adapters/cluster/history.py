@@ -8,6 +8,7 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from shared.adapters.cluster.mongo_client import (
+    OPERATION_S,
     Collection,
     Database,
     Row,
@@ -21,6 +22,7 @@ from shared.contracts.instants import to_wire
 from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
 
 REPORT_S: Final = 20.0  # a million rows are counted in less
+REACH_S: Final = OPERATION_S  # of that: to learn whether there is a primary that answers at all
 ENTRIES_PER_BATCH: Final = 1_000  # more than most calls have; the server would begin with 101
 
 _HOUR_MS: Final = 3_600_000
@@ -49,6 +51,7 @@ class MongoHistoryStore:
     """`HistoryStore` on one database."""
 
     def __init__(self, database: Database, writes: Writes) -> None:
+        self._database = database
         self._history = database["history"]
         self._outcomes = database["outcomes"]
         self._writes = writes
@@ -94,6 +97,7 @@ class MongoHistoryStore:
         if cursor is not None:
             wanted = {"$and": [wanted, _before(read_cursor(cursor, tuple[Instant, str, str]))]}
         found = self._outcomes.find(wanted, sort=_NEWEST, limit=limit + 1, batch_size=limit + 1)
+        await self._reach()
         rows = await answered("list outcomes", lambda: found.to_list(None), within_s=REPORT_S)
         bodies = tuple(row["body"] for row in rows[:limit])
         if len(rows) <= limit:
@@ -111,6 +115,7 @@ class MongoHistoryStore:
             {"$match": {"tenant": tenant, "decided_ms": {"$gte": from_ms, "$lt": to_ms}}},
             {"$group": {"_id": [place for place, _ in columns], "count": {"$sum": 1}}},
         ]
+        await self._reach()
         rows = await answered(
             "count outcomes", lambda: aggregated(self._outcomes, pipeline), within_s=REPORT_S
         )
@@ -122,6 +127,13 @@ class MongoHistoryStore:
             for row in rows
         ]
         return sorted(counts, key=lambda count: count.group)
+
+    async def _reach(self) -> None:
+        """See that the store answers, before a question that may take longer than others.
+
+        A report over many rows is given its time, but of a store that is away one hears soon.
+        """
+        await answered("reach", lambda: self._database.command("ping"), within_s=REACH_S)
 
 
 def _before(place: tuple[int, str, str]) -> Row:
