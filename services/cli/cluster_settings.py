@@ -8,6 +8,7 @@ from pymongo.uri_parser import parse_uri
 
 from services.settings import Settings, SettingsError
 from shared.adapters.cluster.mongo_client import DATABASE
+from shared.adapters.cluster.mongo_url import WHAT, UrlRefused, check_options
 
 BY_NAME: Final = "mongodb+srv://"  # looked up in the DNS, so only a connection tells
 
@@ -19,6 +20,11 @@ def database(configured: Settings) -> str:
         SettingsError: it can't.
     """
     url = configured.mongo_url or ""
+    try:
+        check_options(url)
+    except UrlRefused as error:
+        said = str(error).removeprefix(WHAT)
+        raise SettingsError(f"AFTERCALL_MONGO_URL: {said}") from None
     if url.startswith(BY_NAME):
         return url.removeprefix(BY_NAME).partition("/")[2].partition("?")[0] or DATABASE
     try:

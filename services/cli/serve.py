@@ -9,7 +9,10 @@ from services.cli.output import stop
 
 
 def dev() -> None:
-    """Run all three services in this process, on the embedded store."""
+    """Run all three services in this process: on the embedded store, or as AFTERCALL_PROFILE says.
+
+    Where no tenants file is named, they serve the demo tenant.
+    """
     configured = settings()
     from services.__main__ import run_dev  # noqa: PLC0415 - the server, only where it is wanted
 

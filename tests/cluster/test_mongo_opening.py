@@ -11,6 +11,7 @@ from shared.adapters.cluster import mongo as mongo_module
 from shared.adapters.cluster.mongo import MongoDriver, StoreRefused, open_mongo
 from shared.adapters.cluster.mongo_client import Connection
 from shared.adapters.cluster.mongo_schema import INDEXES
+from shared.adapters.cluster.mongo_url import UrlRefused
 from shared.contracts.errors import Unavailable
 from tests.cluster.mongo_parts import (
     DRIVERS,
@@ -133,7 +134,7 @@ async def test_what_is_no_url_is_refused_without_repeating_it(
     driver: MongoDriver, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mongo_module, "START_S", 0.0)
-    with pytest.raises(StoreRefused) as refused:
+    with pytest.raises(UrlRefused) as refused:
         await open_mongo(url, driver)
     assert "secret" not in repr(refused.value)
 

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
-from pymongo.errors import PyMongoError
 
 from services.cli.doctor import broker, store
 from services.cli.doctor.findings import Finding, fail
@@ -116,8 +115,8 @@ async def _look_at_store(configured: Settings, ends: dict[str, int] | None) -> S
     fix = "start it, or correct AFTERCALL_MONGO_URL"
     try:
         connection = Connection(configured.mongo_url or "", configured.mongo_driver)
-    except (PyMongoError, ValueError) as error:  # its text may hold a part of the password
-        seen.findings.append(fail("store", f"no URL of MongoDB: {type(error).__name__}", fix))
+    except AftercallError as error:
+        seen.findings.append(fail("store", str(error), fix))
         return seen
     try:
         await _ask_store(seen, connection, ends)

@@ -9,6 +9,7 @@ import structlog
 
 from shared.adapters.cluster.kafka import Kafka, open_kafka
 from shared.adapters.cluster.mongo import Mongo, MongoDriver, StoreRefused, open_mongo
+from shared.adapters.cluster.mongo_url import UrlRefused
 from shared.adapters.cluster.topics import TopicsRefused
 from shared.contracts.errors import AftercallError, Retryable
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS
@@ -30,8 +31,9 @@ class LogShorter(AftercallError):
     """A partition ends before an offset that it once had: a person has to look."""
 
 
-ClusterRefused = (TopicsRefused, StoreRefused, LogShorter)
-"""What is on the broker or in the store is not for this version: a person has to look."""
+ClusterRefused = (TopicsRefused, StoreRefused, LogShorter, UrlRefused)
+"""What is meant, or is on the broker or in the store, is not for this version: a person has to
+look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ async def open_cluster(
     Raises:
         TopicsRefused, StoreRefused, LogShorter: what is there is not for this version, or not what
             it was.
+        UrlRefused: the store's URL is none, or asks for what can't be had.
         Unavailable: the broker or the store does not answer.
     """
     mongo = await open_mongo(mongo_url, driver)

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pymongo.errors import PyMongoError
-
 from shared.adapters.cluster.history import MongoHistoryStore
 from shared.adapters.cluster.mongo_client import Connection, MongoDriver
 from shared.adapters.cluster.mongo_ends import Ends
@@ -51,13 +49,11 @@ async def open_mongo(url: str, driver: MongoDriver) -> Mongo:
         driver: whose client; both behave the same.
 
     Raises:
-        StoreRefused: the URL is none, or what it leads to is not for this version.
+        UrlRefused: the URL is none, or asks for what can't be had.
+        StoreRefused: what it leads to is not for this version.
         Unavailable: there is no primary to be had.
     """
-    try:
-        connection = Connection(url, driver)
-    except (PyMongoError, ValueError) as error:  # its text may hold a part of the password
-        raise StoreRefused(f"not a URL of MongoDB: {type(error).__name__}") from None
+    connection = Connection(url, driver)
     try:
         await _prepare(connection)
     except BaseException:

@@ -10,7 +10,7 @@ has a deadline.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Final, Literal, Protocol, cast
 
@@ -21,6 +21,8 @@ from pymongo import AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.results import BulkWriteResult
+
+from shared.adapters.cluster.mongo_url import WHAT, UrlRefused, check_options
 
 MongoDriver = Literal["motor", "pymongo"]
 Row = dict[str, Any]
@@ -72,21 +74,27 @@ class Database(Protocol):
 
 
 class Connection:
-    """One client of either driver, and its database."""
+    """One client of either driver, and its database.
+
+    Raises:
+        UrlRefused: see there.
+    """
 
     def __init__(self, url: str, driver: MongoDriver) -> None:
+        check_options(url)
         make: Any = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
         self._driver = driver
-        self._client: Any = make(
-            url,
-            appname="aftercall",
-            timeoutMS=int(OPERATION_S * 1000),
-            serverSelectionTimeoutMS=int(OPERATION_S * 1000),
-            connectTimeoutMS=int(CONNECT_S * 1000),
-            retryWrites=False,  # the reason stands in the README
-            retryReads=True,
-        )
-        name = self._client.get_default_database(DATABASE).name
+        with _refusing():
+            self._client: Any = make(
+                url,
+                appname="aftercall",
+                timeoutMS=int(OPERATION_S * 1000),
+                serverSelectionTimeoutMS=int(OPERATION_S * 1000),
+                connectTimeoutMS=int(CONNECT_S * 1000),
+                retryWrites=False,  # the reason stands in the README
+                retryReads=True,
+            )
+            name = self._client.get_default_database(DATABASE).name
         self.database = cast(Database, self._client.get_database(name, **_CONCERNS))
         self.admin = cast(Database, self._client.get_database("admin"))
 
@@ -98,6 +106,17 @@ class Connection:
                     await asyncio.to_thread(self._client.close)
                 else:
                     await self._client.close()
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Raise what goes wrong inside as `UrlRefused`."""
+    try:
+        yield
+    except OSError as error:  # of TLS: a file that is no certificate, a key without its password
+        raise UrlRefused(f"{WHAT}TLS as it says can't be had: {error}") from None
+    except (PyMongoError, ValueError) as error:  # its text may hold a part of the password
+        raise UrlRefused(f"not a URL of MongoDB: {type(error).__name__}") from None
 
 
 async def bulk_written(collection: Collection, requests: Sequence[Any]) -> BulkWriteResult:

@@ -161,6 +161,22 @@ MISTAKES = [
         NAMED | {"AFTERCALL_MONGO_URL": "mongodb://there/?directConnection=true"},
         "aftercall: AFTERCALL_MONGO_URL: directConnection asks one server alone",
     ),
+    (
+        "config check",
+        NAMED | {"AFTERCALL_MONGO_URL": "mongodb://there/?replicaSett=rs0"},
+        "aftercall: AFTERCALL_MONGO_URL: replicaSett is no option; correct it, then check again",
+    ),
+    (
+        "config check",
+        NAMED | {"AFTERCALL_MONGO_URL": "mongodb+srv://there/?tls=yes"},
+        "aftercall: AFTERCALL_MONGO_URL: tls can't have this value; correct it, th",
+    ),
+    (
+        "config check",
+        NAMED | {"AFTERCALL_MONGO_URL": "mongodb://there/?tls=true&tlsCAFile=nowhere.pem"},
+        "aftercall: AFTERCALL_MONGO_URL: tlsCAFile: No such file or directory; cor",
+    ),
+    ("config check", {"AFTERCALL_PORT": "many"}, "aftercall: AFTERCALL_PORT: "),
     ("dead-letters list", AWAY, "aftercall: the broker at 127.0.0.1:1 did not answer: "),
     ("dead-letters show a/0/1 --data-dir nowhere", {}, "aftercall: nothing is stored in nowhere;"),
     ("config check", {"AFTERCALL_HOST": "0.0.0.0"}, "aftercall: AFTERCALL_TENANTS_FILE "),
@@ -302,3 +318,15 @@ def test_verify_shows_what_is_broken_and_fails(broken_dir: Path) -> None:
         json.loads(typed("verify", "--data-dir", str(broken_dir), "--json").stdout)["clean"]
         is False
     )
+
+
+def test_a_check_does_not_send_anybody_to_itself() -> None:
+    broken = typed("config", "check", AFTERCALL_PORT="many")
+    assert broken.stderr.endswith("; correct it, then check again\n")
+    assert typed("doctor", AFTERCALL_PORT="many").stderr.endswith(
+        "; see `aftercall config check`\n"
+    )
+
+
+def test_help_says_that_all_in_one_process_runs_on_either_profile() -> None:
+    assert "AFTERCALL_PROFILE" in typed("dev", "--help").stdout
