@@ -164,6 +164,9 @@ class Consumer(Protocol):
     async def poll(self, *, records_max: int, wait_s: float) -> list[Record]:
         """The next records, at once if there are any, else within `wait_s`, else none.
 
+        With `wait_s` 0 only those that have arrived here, which may be none while the log has more.
+        So asked, it may be called while `publish_and_advance` is under way.
+
         Raises:
             PartitionsMoved: see above.
             Unavailable: the log did not answer.

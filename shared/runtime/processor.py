@@ -9,8 +9,8 @@ So whatever dies, wherever: the record comes again, its document is loaded again
 document does not know it yet (it is decided now, for the first time) or it does (watermark), and
 then its effects stand in the outbox and are published before anything newer. See README.md.
 
-Where much waits, the next batch is decided while one is made durable: it is polled while documents
-are written, builds on these, and is written itself only when all of the other is durable.
+While one batch is made durable the next one is decided: it builds on the documents of the other,
+and is written only when all of the other is durable.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import structlog
 
 from shared.contracts import limits
 from shared.contracts.envelope import Record
-from shared.contracts.errors import PartitionsMoved, Retryable, Unavailable
+from shared.contracts.errors import PartitionsMoved, Retryable
 from shared.runtime.deciding import Decided, Deciding, Turn
 from shared.runtime.ports import (
     Commit,
@@ -33,7 +33,7 @@ from shared.runtime.ports import (
 )
 from shared.runtime.topology import Topology
 
-MUCH_WAITS: Final = 256  # records in a batch: so many come only where more stand behind them
+MUCH: Final = 256  # records in a batch: so many come only where more stand behind them
 BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 log = structlog.get_logger()
@@ -49,7 +49,8 @@ class Processor(Deciding):
     Args:
         records_max: of one batch.
         wait_s: how long a poll waits for the first record.
-        much: the next batch is decided ahead behind one of so many records.
+        much: behind a batch of so many records more are waiting: the next one is polled at once,
+            else only when the documents are written.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Processor(Deciding):
         observe: Callable[[Turn], None] = ignore_turn,
         records_max: int = limits.BATCH_RECORDS_MAX,
         wait_s: float = 0.5,
-        much: int = MUCH_WAITS,
+        much: int = MUCH,
     ) -> None:
         super().__init__(topology, event_log, store)
         self.group = topology.group
@@ -139,49 +140,38 @@ class Processor(Deciding):
         await self._make_durable(consumer, decided)
 
     async def _make_durable(self, consumer: Consumer, decided: Decided) -> None:
-        """Commit the batch; where much waits, poll and decide the next one meanwhile."""
-        if decided.turn.records < self._much:
-            await self._commit(consumer, decided.batch, lambda: self._answer(decided))
-            self._is_durable(decided)
-            return
-        # Documents are written while the next batch is polled; but no two calls of a consumer may
-        # be under way at the same time, so what needs it waits for the poll.
-        polled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Commit the batch, and decide the next one meanwhile."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def answer() -> None:
-            if not await polled:
-                raise Unavailable("the next batch could not be polled")
-            await self._answer(decided)
+            written.set_result(None)
+            if decided.answers:
+                await self._replies.send(decided.answers)
 
         async def commit() -> None:
-            await self._commit(consumer, decided.batch, answer)
-            self._is_durable(decided)
+            try:
+                await self._commit(consumer, decided.batch, answer)
+            finally:
+                written.cancel()  # where it has failed before: nothing is decided behind it
+            self.turns += 1
+            self._observe(decided.turn)
 
         async def decide_ahead() -> None:
-            try:
+            if decided.turn.records < self._much:
+                await asyncio.wait((written,))  # let some more records come
+            else:
+                await asyncio.sleep(0)  # let the write begin
+            if not written.cancelled():
                 following = self._left or await consumer.poll(
                     records_max=self._records_max, wait_s=0
                 )
-                polled.set_result(True)
-            finally:
-                if not polled.done():
-                    polled.set_result(False)
-            if following:
-                await self._decide_ahead(decided, following)
+                if following:
+                    await self._decide_ahead(decided, following)
 
         # Both to their end, for a batch half made durable is nobody's; its failure counts first.
-        ends = await asyncio.gather(commit(), decide_ahead(), return_exceptions=True)
-        for end in ends if polled.result() else reversed(ends):
+        for end in await asyncio.gather(commit(), decide_ahead(), return_exceptions=True):
             if end is not None:
                 raise end
-
-    async def _answer(self, decided: Decided) -> None:
-        if decided.answers:
-            await self._replies.send(decided.answers)
-
-    def _is_durable(self, decided: Decided) -> None:
-        self.turns += 1
-        self._observe(decided.turn)
 
     async def _decide_ahead(self, decided: Decided, following: Sequence[Record]) -> None:
         """Decide these records on what is being made durable."""

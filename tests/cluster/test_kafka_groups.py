@@ -52,7 +52,7 @@ async def test_a_first_assignment_is_no_move(place: Place) -> None:
     async with place.opened() as process:
         consumer = process.consumer()
         assert len(await persist(consumer.committed)) == PARTITIONS
-        assert await consumer.poll(records_max=10, wait_s=0) == []
+        assert await consumer.poll(records_max=10, wait_s=0.01) == []
 
 
 async def test_who_joins_takes_a_share_and_everybody_is_told_once(place: Place) -> None:
@@ -176,13 +176,13 @@ async def test_partitions_go_only_when_the_running_batch_is_durable(place: Place
         done, _ = await asyncio.wait([joining], timeout=1.5)
         assert not done  # for the batch is out
         begun = time.monotonic()
-        assert await old.poll(records_max=10, wait_s=0) == []  # one may look for the next before
+        assert await old.poll(records_max=10, wait_s=0.01) == []  # one may look for the next before
         assert time.monotonic() - begun < 1.0
         await old.publish_and_advance([said("in time", topic=OTHER)], after(read))
         owned = await joining
         assert owned.items() <= after(read).items()
         with pytest.raises(PartitionsMoved):
-            await old.poll(records_max=10, wait_s=0)
+            await old.poll(records_max=10, wait_s=0.01)
 
 
 async def test_the_group_refuses_a_member_that_it_has_forgotten(place: Place) -> None:

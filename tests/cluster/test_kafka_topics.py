@@ -162,7 +162,7 @@ async def test_a_process_stops_when_keys_would_change_their_place(place: Place) 
         with pytest.raises(Bug, match=f"{PARTITIONS + 1} partitions now"):
             await process.log.append([said("after")])
         with pytest.raises(Bug, match=f"{PARTITIONS + 1} partitions now"):
-            await consumer.poll(records_max=10, wait_s=0)
+            await consumer.poll(records_max=10, wait_s=0.01)
 
 
 async def test_the_broker_stamps_by_its_own_clock(kafka: str, prefix: str) -> None:

@@ -41,7 +41,7 @@ async def read_all(log: EventLog, topic: str = TOPIC) -> list[Record]:
 
 async def poll_all(consumer: Consumer) -> list[Record]:
     found: list[Record] = []
-    while records := await consumer.poll(records_max=3, wait_s=0):
+    while records := await consumer.poll(records_max=3, wait_s=0.01):
         found += records
     return found
 
@@ -247,7 +247,7 @@ async def test_poll_gives_each_record_once_in_offset_order(parts: Parts) -> None
 async def test_poll_gives_no_more_than_asked_for(parts: Parts) -> None:
     await parts.log.append([said(f"{n}", f"demo:call-{n}") for n in range(50)])
     consumer = parts.log.consumer("callstate", [TOPIC])
-    counts = [len(await consumer.poll(records_max=20, wait_s=0)) for _ in range(4)]
+    counts = [len(await consumer.poll(records_max=20, wait_s=0.01)) for _ in range(4)]
     assert counts == [20, 20, 10, 0]
 
 
@@ -275,7 +275,7 @@ async def test_poll_wakes_with_an_append(parts: Parts) -> None:
 async def test_poll_gives_nothing_after_the_wait(parts: Parts) -> None:
     consumer = parts.log.consumer("callstate", [TOPIC])
     assert await consumer.poll(records_max=10, wait_s=SOON_S) == []
-    assert await consumer.poll(records_max=10, wait_s=0) == []
+    assert await consumer.poll(records_max=10, wait_s=0.01) == []
 
 
 async def test_a_cancelled_poll_loses_nothing(parts: Parts) -> None:
@@ -285,7 +285,7 @@ async def test_a_cancelled_poll_loses_nothing(parts: Parts) -> None:
     polling.cancel()
     await asyncio.wait([polling])
     await parts.log.append([said("a")])
-    assert values(await consumer.poll(records_max=10, wait_s=0)) == ["a"]
+    assert values(await consumer.poll(records_max=10, wait_s=0.01)) == ["a"]
 
 
 async def test_polling_alone_commits_nothing(profile: Profile) -> None:
@@ -302,9 +302,9 @@ async def test_a_new_consumer_stands_at_the_committed_positions(profile: Profile
     async with profile.open() as parts:
         await parts.log.append([said("a"), said("b"), said("c")])
         consumer = parts.log.consumer("callstate", [TOPIC])
-        read = await consumer.poll(records_max=2, wait_s=0)
+        read = await consumer.poll(records_max=2, wait_s=0.01)
         await consumer.publish_and_advance([], after(read))
-        dropped = await consumer.poll(records_max=10, wait_s=0)  # and the process crashes
+        dropped = await consumer.poll(records_max=10, wait_s=0.01)  # and the process crashes
         assert values(dropped) == ["c"]
     async with profile.open() as parts:
         consumer = parts.log.consumer("callstate", [TOPIC])
@@ -318,7 +318,7 @@ async def test_publish_and_advance_appends_in_order_and_then_advances(profile: P
     async with profile.open() as parts:
         await parts.log.append([said("in")])
         consumer = parts.log.consumer("callstate", [TOPIC])
-        read = await consumer.poll(records_max=10, wait_s=0)
+        read = await consumer.poll(records_max=10, wait_s=0.01)
         out = [said(f"out-{number}", topic=OTHER) for number in range(5)]
         await consumer.publish_and_advance(out, after(read))
         assert await poll_all(consumer) == []
@@ -361,7 +361,7 @@ async def test_groups_are_independent(parts: Parts) -> None:
 async def test_rewind_gives_again_what_was_not_committed(parts: Parts) -> None:
     await parts.log.append([said("a"), said("b"), said("c")])
     consumer = parts.log.consumer("callstate", [TOPIC])
-    read = await consumer.poll(records_max=1, wait_s=0)
+    read = await consumer.poll(records_max=1, wait_s=0.01)
     await consumer.publish_and_advance([], after(read))
     assert values(await poll_all(consumer)) == ["b", "c"]
     await consumer.rewind()

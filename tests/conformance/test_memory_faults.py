@@ -92,18 +92,18 @@ async def test_moved_partitions_are_told_once_and_start_at_the_committed(call: s
     await log.append([SAID] * 3)
     place = TopicPartition(TOPIC, log.partition(SAID.key))
     consumer = log.consumer("callstate", [TOPIC])
-    assert len(await consumer.poll(records_max=2, wait_s=0)) == 2
+    assert len(await consumer.poll(records_max=2, wait_s=0.01)) == 2
     await consumer.publish_and_advance([], {place: 1})
     log.move_partitions()
     calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "poll": lambda: consumer.poll(records_max=2, wait_s=0),
+        "poll": lambda: consumer.poll(records_max=2, wait_s=0.01),
         "committed": consumer.committed,
         "publish": lambda: consumer.publish_and_advance([SAID], {place: 2}),
     }
     with pytest.raises(PartitionsMoved):
         await calls[call]()
     assert (await consumer.committed())[place] == 1
-    again = await consumer.poll(records_max=9, wait_s=0)
+    again = await consumer.poll(records_max=9, wait_s=0.01)
     landed = 1 if call == "publish" else 0
     assert [record.offset for record in again] == [1, 2, 3][: 2 + landed]
 
@@ -123,12 +123,12 @@ async def test_a_zombie_owns_nothing_and_moves_nothing() -> None:
     await log.append([SAID])
     place = TopicPartition(TOPIC, log.partition(SAID.key))
     zombie = log.consumer("callstate", [TOPIC])
-    assert len(await zombie.poll(records_max=1, wait_s=0)) == 1
+    assert len(await zombie.poll(records_max=1, wait_s=0.01)) == 1
     owner = log.consumer("callstate", [TOPIC])
-    assert len(await owner.poll(records_max=1, wait_s=0)) == 1
+    assert len(await owner.poll(records_max=1, wait_s=0.01)) == 1
     for _ in range(2):
         with pytest.raises(PartitionsMoved):
             await zombie.publish_and_advance([], {place: 1})
     assert await zombie.committed() == {}
-    assert await zombie.poll(records_max=1, wait_s=0) == []
+    assert await zombie.poll(records_max=1, wait_s=0.01) == []
     assert (await owner.committed())[place] == 0

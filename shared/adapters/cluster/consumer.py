@@ -8,7 +8,7 @@ its time is over; from then on nothing of that batch is made durable.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -16,7 +16,6 @@ from shared.adapters.cluster.broker import Broker
 from shared.adapters.cluster.membership import ClientFailed, Membership
 from shared.adapters.cluster.names import Names
 from shared.adapters.cluster.publisher import Publisher
-from shared.adapters.cluster.records import to_record
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import PartitionsMoved, Unavailable
 from shared.runtime.ports import Positions, TopicPartition
@@ -97,7 +96,7 @@ class KafkaConsumer:
             found = await self._get(member, records_max, min(left, SLICE_S))
             if not self._is_current(member):
                 continue  # what was found is given again, to whoever has the partitions now
-            if not found and left <= 0:
+            if not found and wait_s > 0 and left <= 0:
                 found = await self._look_again(member, records_max)
             if found or left <= 0:
                 return self._give_out(found)
@@ -229,15 +228,15 @@ class KafkaConsumer:
 
     # What comes
 
-    async def _get(self, member: Membership, records_max: int, wait_s: float) -> list[Any]:
+    async def _get(self, member: Membership, records_max: int, wait_s: float) -> list[Record]:
         try:
             return await member.get(records_max, wait_s)
         except ClientFailed as error:
             self._give_up(member, str(error))
             raise Unavailable(f"the log did not answer: {error}") from error
 
-    async def _look_again(self, member: Membership, records_max: int) -> list[Any]:
-        """Nothing came; see that there is nothing, for the client knows only what it has fetched.
+    async def _look_again(self, member: Membership, records_max: int) -> list[Record]:
+        """Nothing came; see that there is nothing, for what is there may not be fetched yet.
 
         Raises:
             Unavailable: the log did not answer.
@@ -246,7 +245,7 @@ class KafkaConsumer:
         ends = await self._broker.ends(tuple(self._next)) if self._next else {}
         deadline = loop.time() + CATCH_UP_S
         while self._is_current(member):
-            if all(member.position(place) >= end for place, end in ends.items()):
+            if all(member.position(p, self._next[p]) >= end for p, end in ends.items()):
                 self._still_since = None
                 await self._pass_markers(member)
                 return []
@@ -265,9 +264,7 @@ class KafkaConsumer:
         if now > self._still_since + patience_s:
             self._give_up(member, reason)
 
-    def _give_out(self, found: Sequence[Any]) -> list[Record]:
-        prefix = self._names.prefix
-        records = [to_record(record.topic.removeprefix(prefix), record) for record in found]
+    def _give_out(self, records: list[Record]) -> list[Record]:
         ends = {(record.topic, record.partition): record.offset + 1 for record in records}
         self._next |= {TopicPartition(*place): end for place, end in ends.items()}
         if records:
@@ -313,9 +310,7 @@ class KafkaConsumer:
         if not self._is_current(member):
             raise self._lost()
         moved = {
-            place: max(position, member.position(place))
-            if position == self._next[place]
-            else position
+            place: member.position(place, position) if position == self._next[place] else position
             for place, position in positions.items()
         }
         await self._commit(member, moved)
@@ -326,9 +321,9 @@ class KafkaConsumer:
     async def _pass_markers(self, member: Membership) -> None:
         """The same, while no records come."""
         moved = {
-            place: member.position(place)
+            place: member.position(place, position)
             for place, position in self._next.items()
-            if self._durable[place] == position < member.position(place)
+            if self._durable[place] == position < member.position(place, position)
         }
         if moved:
             await self._advance(member, {place: self._next[place] for place in moved})

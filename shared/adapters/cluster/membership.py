@@ -14,8 +14,11 @@ import aiokafka
 import aiokafka.errors as kafka_errors
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
+from shared.adapters.cluster.broker import Broker
 from shared.adapters.cluster.closing import end_consumer, seen
+from shared.adapters.cluster.fetching import Fetching
 from shared.adapters.cluster.names import Names
+from shared.contracts.envelope import Record
 from shared.contracts.errors import Bug, PartitionsMoved, Unavailable
 from shared.runtime.ports import TopicPartition
 
@@ -25,10 +28,7 @@ REBALANCE_S: Final = 10.0
 REQUEST_S: Final = 15.0  # the broker answers a member that joins only when all others have
 POLL_EVERY_S_MAX: Final = 60.0
 BACKOFF_S: Final = 0.05
-FETCH_WAIT_S: Final = 0.1  # a partition just drained may wait so long behind idle ones
-FETCH_BYTES_MAX: Final = 1024 * 1024  # per partition
 METADATA_AGE_S: Final = 30.0
-GRACE_S: Final = 1.0
 
 NAME_LOST_MAX: Final = 4
 NAME_LOST_WITHIN_S: Final = 60.0
@@ -65,6 +65,7 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
         self._names = names
         self._finish = finish
         self._instance = instance
+        self._fetching = Fetching(Broker(bootstrap, names))
         self._member_ids: deque[tuple[str, float]] = deque(maxlen=NAME_LOST_MAX + 1)
         self.consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -81,14 +82,13 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
             max_poll_interval_ms=int(POLL_EVERY_S_MAX * 1000),
             request_timeout_ms=int(REQUEST_S * 1000),
             retry_backoff_ms=int(BACKOFF_S * 1000),
-            fetch_max_wait_ms=int(FETCH_WAIT_S * 1000),
-            max_partition_fetch_bytes=FETCH_BYTES_MAX,
             metadata_max_age_ms=int(METADATA_AGE_S * 1000),
         )
         self.consumer.subscribe([names.topic(topic) for topic in topics], listener=self)
 
     async def start(self) -> None:
         """Join; returns with the first assignment."""
+        await self._fetching.open()
         await self.consumer.start()
         coordinator = self.consumer._coordinator  # noqa: SLF001
         coordinator._do_commit_offsets = seen(coordinator._do_commit_offsets)  # noqa: SLF001
@@ -99,8 +99,11 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
         Who is cut short may call again, and waits for the same end.
         """
         if self._ending is None:
-            self._ending = asyncio.ensure_future(end_consumer(self.consumer))
+            self._ending = asyncio.ensure_future(self._end())
         await asyncio.wait({self._ending})
+
+    async def _end(self) -> None:
+        await asyncio.gather(end_consumer(self.consumer), self._fetching.close())
 
     async def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002
         """The client holds the group's next assignment back until this returns."""
@@ -166,38 +169,31 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
 
     def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Drop what was fetched, and go on from there."""
-        for place, offset in offsets.items():
+        self._fetching.begin(offsets)
+        for place, offset in offsets.items():  # the client itself is to know where, and to rest
             self.consumer.seek(self._names.theirs(place), offset)
+            self.consumer.pause(self._names.theirs(place))
 
-    def position(self, place: TopicPartition) -> int:
-        """Where fetching goes on: beyond markers and what was aborted, where records are not."""
-        assignment = self.consumer._subscription.subscription.assignment  # noqa: SLF001
-        return int(assignment.state_value(self._names.theirs(place)).position)
+    def position(self, place: TopicPartition, taken: int) -> int:
+        """See `Fetching.position`."""
+        return self._fetching.position(place, taken)
 
-    async def get(self, records_max: int, wait_s: float) -> list[Any]:
-        """The client's records of all partitions, each partition's in order.
+    async def get(self, records_max: int, wait_s: float) -> list[Record]:
+        """Records of all partitions, each partition's in order; none after `wait_s`.
 
         Raises:
             Bug: there is something that can't be read, or nothing where the group stands.
             ClientFailed: see there.
         """
         try:
-            async with asyncio.timeout(wait_s + GRACE_S):  # it waits for an assignment for ever
-                found = await self.consumer.getmany(
-                    timeout_ms=wait_s * 1000, max_records=records_max
-                )
-        except (TimeoutError, kafka_errors.NoOffsetForPartitionError):
-            return []  # the latter: it has looked before it was told where to go
-        except kafka_errors.OffsetOutOfRangeError as error:
-            raise Bug(
-                "the group stands where the log has nothing: records were deleted unread,"
-                f" or the topic was made anew ({error})"
-            ) from error
-        except (kafka_errors.UnsupportedCodecError, UnicodeDecodeError) as error:
-            raise Bug(f"a record can't be read: {error!r}") from error
-        except (kafka_errors.KafkaError, kafka_errors.ConsumerStoppedError) as error:
+            self.consumer._coordinator.check_errors()  # noqa: SLF001 - the background tells nobody
+        except kafka_errors.KafkaError as error:
             raise ClientFailed(repr(error)) from error
-        return [record for records in found.values() for record in records]
+        found = self._fetching.take(records_max)
+        if not found and wait_s > 0:
+            await self._fetching.come(wait_s)
+            found = self._fetching.take(records_max)
+        return found
 
     async def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         """Make durable; fenced by the group.

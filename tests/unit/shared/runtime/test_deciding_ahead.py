@@ -1,4 +1,4 @@
-"""Where much waits: the next batch is decided while one is made durable, but written after it."""
+"""The next batch is decided while one is made durable, but written after it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -172,19 +172,6 @@ async def test_what_is_on_its_way_is_not_published_again_by_the_batch_behind() -
     assert rig.told() == in_order(6)
 
 
-async def test_a_small_batch_is_made_durable_by_itself() -> None:
-    rig = Rig()
-    await rig.say(3)
-    await rig.turn()
-    await rig.log.append([inputs(4)])
-    await rig.turn()
-    assert rig.told() == in_order(3)
-    assert rig.store.loads == 1
-    await rig.turn()
-    assert rig.store.loads == 2
-    assert rig.told() == in_order(4)
-
-
 @pytest.mark.parametrize("applied", [False, True])
 @pytest.mark.parametrize("where", ["save", "publish", "advance"])
 async def test_with_a_batch_that_fails_goes_what_was_decided_behind_it(
@@ -220,32 +207,8 @@ async def test_a_batch_is_durable_though_the_next_one_can_not_be_decided() -> No
     assert [turn.records for turn in rig.turns] == [2]
 
 
-async def test_nothing_of_a_batch_is_published_when_its_partitions_move_while_it_is_written() -> (
-    None
-):
-    rig = Rig()
-    await rig.say(4)
-    original = rig.consumer.poll
-
-    async def poll_then_move(*, records_max: int, wait_s: float) -> object:
-        found = await original(records_max=records_max, wait_s=wait_s)
-        rig.log.move_partitions()
-        return found
-
-    rig.consumer.poll = poll_then_move  # type: ignore[method-assign, assignment]
-    with pytest.raises(PartitionsMoved):
-        await rig.turn()
-    assert rig.told() == []
-    rig.start()
-    await rig.turn()
-    await rig.turn()
-    assert rig.told() == in_order(4)
-
-
 @pytest.mark.parametrize("error", [PartitionsMoved("moved"), Unavailable("the log")])
-async def test_a_batch_behind_which_nothing_can_be_polled_is_not_published(
-    error: Retryable,
-) -> None:
+async def test_a_batch_is_durable_though_nothing_can_be_polled_behind_it(error: Retryable) -> None:
     rig = Rig()
     await rig.say(4)
     original = rig.consumer.poll
@@ -261,31 +224,65 @@ async def test_a_batch_behind_which_nothing_can_be_polled_is_not_published(
     rig.consumer.poll = second_fails  # type: ignore[method-assign, assignment]
     with pytest.raises(type(error), match=str(error)):
         await rig.turn()
-    assert (rig.store.saves, rig.told()) == (1, [])
+    assert rig.told() == in_order(2)
     rig.start()
     await rig.run_until(4)
     assert rig.told() == in_order(4)
 
 
-async def test_documents_are_written_while_the_next_batch_is_polled() -> None:
+async def test_nothing_is_published_of_a_batch_whose_partitions_moved_while_it_was_written() -> (
+    None
+):
     rig = Rig()
+    rig.write.clear()
     await rig.say(4)
-    original, polling = rig.consumer.poll, asyncio.Event()
-
-    async def slowly(*, records_max: int, wait_s: float) -> object:
-        found = await original(records_max=records_max, wait_s=wait_s)
-        await polling.wait()
-        return found
-
-    polling.set()
-    rig.consumer.poll = slowly  # type: ignore[method-assign, assignment]
     turning = asyncio.ensure_future(rig.turn())
-    await asyncio.sleep(0)
-    polling.clear()
-    await rig.stands(loads=1, saves=1)
-    assert rig.told() == []  # for the consumer is still being asked for more
-    polling.set()
+    await rig.stands(loads=1, saves=0)
+    rig.log.move_partitions()
+    rig.write.set()
+    with pytest.raises(PartitionsMoved):
+        await turning
+    rig.start()
+    await rig.run_until(4)
+    assert list(dict.fromkeys(rig.told())) == in_order(4)
+
+
+async def test_more_is_polled_at_once_where_more_must_be_waiting() -> None:
+    rig = Rig(much=2)
+    rig.write.clear()
+    await rig.say(4)
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=1, saves=0)
+    assert rig.decided == ["1.1", "2.1", "3.1", "4.1"]
+    rig.write.set()
     await turning
+
+
+async def test_else_more_is_polled_when_the_documents_are_written() -> None:
+    rig = Rig(records_max=4, much=3)
+    rig.write.clear()
+    rig.publish.clear()
+    await rig.say(2)
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=1, saves=0)
+    await rig.log.append([inputs(3)])
+    rig.write.set()
+    await rig.stands(loads=1, saves=1)
+    assert rig.decided == ["1.1", "2.1", "3.1"]
+    assert rig.told() == []
+    rig.publish.set()
+    await turning
+    assert rig.told() == in_order(2)
+    await rig.turn()
+    assert rig.told() == in_order(3)
+
+
+@pytest.mark.parametrize("where", ["save", "publish"])
+async def test_nothing_is_decided_behind_a_small_batch_that_was_not_written(where: str) -> None:
+    rig = Rig(records_max=4, much=3)
+    await rig.say(2)
+    (rig.store if where == "save" else rig.log).fail_next(where)
+    await rig.run_until(2)
     assert rig.told() == in_order(2)
 
 
