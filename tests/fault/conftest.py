@@ -30,7 +30,7 @@ def parts_to_break() -> Iterator[tuple[DistantBroker, MongoServer]]:
     started: list[Part] = []
     try:
         broker = DistantBroker(folder / "kafka")
-        broker.start()  # before the other looks for a free port
+        broker.start()
         started.append(broker)
         mongod = MongoServer(folder / "mongod")
         mongod.start()

@@ -1,7 +1,8 @@
 """The real parts: Apache Kafka and mongod, each a process of its own on a free port of 127.0.0.1.
 
 Kafka comes as jars by `tests/support/parts.sh`, mongod with the locked test tools. A part can be
-killed, frozen, thawed and started again on its own data, by pid. It dies with whoever started it.
+killed, frozen, thawed and started again on its own data, by pid. It dies with the thread that
+started it, so only the main thread may.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 JARS: Final = ROOT / ".cache" / "kafka" / "libs"
 CLUSTER_ID: Final = "aftercall-tests-000000"  # 22 characters, as Kafka wants
 READY_S: Final = 60.0
+GIVEN: Final[set[int]] = set()  # ports, by this process
 _PR_SET_PDEATHSIG: Final = 1
 
 _BROKER: Final = """\
@@ -52,9 +55,14 @@ class PartMissing(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, below the range that outgoing connections take."""
+    """Ports that are free now, below the range that outgoing connections take.
+
+    No two calls give the same one, for whoever was given it may not listen on it yet.
+    """
     found: list[int] = []
     for port in range(17_000 + os.getpid() % 10_000, 32_000):
+        if port in GIVEN:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -62,6 +70,7 @@ def free_ports(count: int) -> list[int]:
                 continue
         found.append(port)
         if len(found) == count:
+            GIVEN.update(found)
             return found
     raise RuntimeError("no free ports")
 
@@ -88,7 +97,13 @@ class Part:
         raise NotImplementedError
 
     def spawn(self) -> None:
-        """Start the process, without waiting for it."""
+        """Start the process, without waiting for it.
+
+        Raises:
+            RuntimeError: this is not the main thread; the part would end with it, and not with us.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("a part dies with the thread that started it: spawn on the main one")
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),

@@ -15,6 +15,7 @@ import aiohttp
 from typing_extensions import override
 
 from shared.adapters.cluster.topics import apply_topics
+from tests.support.parts import GIVEN
 
 ROOT: Final = Path(__file__).parents[2]
 DEMO_TENANTS: Final = ROOT / "deploy" / "demo" / "tenants.yaml"
@@ -33,12 +34,15 @@ def free_port() -> int:
     """
     for _ in range(100):
         port = SystemRandom().randrange(15_000, 32_000)
+        if not GIVEN.isdisjoint((port, port + 1)):
+            continue
         with socket.socket() as first, socket.socket() as second:
             try:
                 first.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 1))
             except OSError:
                 continue
+            GIVEN.update((port, port + 1))
             return port
     raise RuntimeError("no two neighbouring ports are free")
 
