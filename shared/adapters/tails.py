@@ -15,7 +15,7 @@ from shared.contracts.envelope import Record
 from shared.runtime.ports import Positions, TopicPartition
 
 RECORDS_MAX: Final = 1_000
-BYTES_MAX: Final = 2 * 1024 * 1024  # of values; the older half goes when either is passed
+BYTES_MAX: Final = 2 * 1024 * 1024  # of values
 
 
 class _Tail:
@@ -28,11 +28,11 @@ class _Tail:
         self.records: list[Record] = []
         self.bytes = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, records_max: int, bytes_max: int) -> None:
         self.end = record.offset + 1
         self.records.append(record)
         self.bytes += len(record.value)
-        while len(self.records) > RECORDS_MAX or self.bytes > BYTES_MAX:
+        while len(self.records) > records_max or self.bytes > bytes_max:
             del self.records[: len(self.records) // 2 + 1]
             self.bytes = sum(len(kept.value) for kept in self.records)
 
@@ -42,9 +42,19 @@ class _Tail:
 
 
 class Tails:
-    """Every partition's tail, and whoever waits for one to grow. Lives on the loop."""
+    """Every partition's tail, and whoever waits for one to grow. Lives on the loop.
 
-    def __init__(self, ends: Positions) -> None:
+    Args:
+        ends: where each partition ends.
+        records_max, bytes_max: of each partition, the latter of values; where either is passed,
+            the older half goes.
+    """
+
+    def __init__(
+        self, ends: Positions, *, records_max: int = RECORDS_MAX, bytes_max: int = BYTES_MAX
+    ) -> None:
+        self._records_max = records_max
+        self._bytes_max = bytes_max
         self._tails = {place: _Tail(end) for place, end in ends.items()}
         self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
@@ -70,7 +80,7 @@ class Tails:
             tail = self._tails.get(place)
             if tail is None:
                 tail = self._tails[place] = _Tail(0)
-            tail.add(record)
+            tail.add(record, self._records_max, self._bytes_max)
         self._wake({record.topic for record in records})
 
     def _wake(self, topics: Iterable[str]) -> None:

@@ -101,15 +101,23 @@ async def follow(
         ValueError: the position names other partitions than the log has.
         Unavailable: too many follow already, or the log does not answer.
     """
-    await hub.ready()
-    start, first = hub.position, []
-    if since is not None:
-        ends = Position.of(await hub.log.ends(TOLD))
-        if not since.fits(ends):
-            raise ValueError("the position is not of this log")
-        start = since.within(ends)
-        if start != since:
-            first.append(gap(tenant, since, start, hub.clock.now_ms()))
     queue = LiveQueue(tenant, frozenset(topics))
-    hub.enter(queue)
+    hub.enter(queue)  # first, for the hub stands nowhere while it has no clients
+    try:
+        await hub.ready()
+        start = hub.position if since is None else await _start(hub, since)
+    except BaseException:
+        hub.leave(queue)
+        raise
+    first = (
+        [] if since is None or since == start else [gap(tenant, since, start, hub.clock.now_ms())]
+    )
     return Follower(hub, queue, start, first)
+
+
+async def _start(hub: Hub, since: Position) -> Position:
+    """The position, within the log as it is now."""
+    ends = Position.of(await hub.log.ends(TOLD))
+    if not since.fits(ends):
+        raise ValueError("the position is not of this log")
+    return since.within(ends)

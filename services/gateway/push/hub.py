@@ -1,8 +1,9 @@
 """One tail of the told topics for all clients of this gateway.
 
 The hub reads each record once and offers it to the live queues of its tenant; it waits for
-nobody, and while nobody is live it reads nothing and only keeps up with the log's end. How a client
-gets from its own position to the hub's is told in `follower`.
+nobody, and while nobody is live it reads nothing and only keeps up with the log's end. While there
+are no clients at all it does not even follow the log. How a client gets from its own position to
+the hub's is told in `follower`.
 """
 
 import asyncio
@@ -34,7 +35,9 @@ class Hub:
     def __init__(self, log: EventLog, clock: Clock) -> None:
         self.log: Final = log
         self.clock: Final = clock
-        self._position: Position | None = None  # not known before the log has answered
+        # Not known while nobody follows, nor before the log has answered who has come first.
+        self._position: Position | None = None
+        self._wanted = asyncio.Event()
         self._moved = asyncio.Event()  # set once, then replaced, at each move
         self._clients: set[LiveQueue] = set()
         self._live: dict[str, list[LiveQueue]] = {}  # by tenant
@@ -57,6 +60,7 @@ class Hub:
         self._closed = True
         for queue in self._clients:
             queue.close()
+        self._wanted.set()
         self._move()
 
     @property
@@ -64,7 +68,7 @@ class Hub:
         """Up to where records have been offered.
 
         Raises:
-            Unavailable: the log has not answered yet.
+            Unavailable: the log has not answered yet, or there are no clients.
         """
         if self._position is None:
             raise Unavailable("the log has not answered yet")
@@ -76,7 +80,7 @@ class Hub:
         return len(self._clients)
 
     async def ready(self) -> None:
-        """Wait for the first answer of the log, within reason; see `position`."""
+        """Wait for the first answer of the log, within reason; for clients. See `position`."""
         if self._position is None and not self._closed:
             await until(self._moved, _READY_WAIT_S)
 
@@ -93,6 +97,7 @@ class Hub:
         if self._closed or len(self._clients) >= STREAM_CLIENTS_MAX:
             raise Unavailable("no more clients can follow the stream")
         self._clients.add(queue)
+        self._wanted.set()
 
     def join(self, queue: LiveQueue) -> Position:
         """Offer everything from the returned position on."""
@@ -116,6 +121,11 @@ class Hub:
         self._moved = asyncio.Event()
 
     async def _turn(self) -> None:
+        if not self._clients:
+            self._position = None
+            self._wanted.clear()
+            await self._wanted.wait()
+            return
         if self._position is None:
             self._position = Position.of(await self.log.ends(TOLD))
             self._move()

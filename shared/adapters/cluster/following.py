@@ -1,7 +1,7 @@
 """The newest records of the topics that somebody follows, kept in memory as they are written.
 
 One request per node waits at the brokers for whatever comes next, on connections of its own. It
-begins with the first who asks, and goes on until the end.
+begins with the first who asks, and ends, with all that was kept, when nobody asks any more.
 """
 
 import asyncio
@@ -20,6 +20,10 @@ from shared.runtime.ports import Positions, TopicPartition
 
 FETCH_WAIT_S: Final = 0.25  # a topic that is newly followed waits so long behind idle ones
 RETRY_S: Final = 0.5
+IDLE_S: Final = 10.0  # whoever follows asks every second or so; who has not asked for this is gone
+# For who keeps up: there are tens of these partitions, and a record takes some 3 kB here.
+RECORDS_MAX: Final = 256
+BYTES_MAX: Final = 512 * 1024
 
 log = structlog.get_logger()
 
@@ -28,21 +32,33 @@ class Following:
     """Feeds `tails`. `broker` is for this alone."""
 
     def __init__(self, broker: Broker, names: Names) -> None:
-        self.tails = Tails({})
+        self.tails = _no_tails()
         self._broker = broker
         self._names = names
         self._topics: set[str] = set()
         self._places: list[TopicPartition] = []
         self._next: dict[TopicPartition, int] = {}  # to ask from: beyond markers, too
         self._starting = asyncio.Lock()
+        self._asking = 0  # how many wait for more
+        self._asked_s = 0.0  # when the last of them had done so
+        self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self, topics: Sequence[str]) -> None:
-        """Keep the newest records of these topics from now on, if that is not so already.
+    async def grown(self, topics: Sequence[str], seen: Positions, wait_s: float) -> bool:
+        """Keep the newest records of these topics from now on; wait until one ends beyond `seen`.
 
         Raises:
             Unavailable: where they end now can't be told.
         """
+        self._asking += 1
+        try:
+            await self._follow(topics)
+            return await self.tails.grown(topics, seen, wait_s)
+        finally:
+            self._asking -= 1
+            self._asked_s = asyncio.get_running_loop().time()
+
+    async def _follow(self, topics: Sequence[str]) -> None:
         if self._topics.issuperset(topics):
             return
         async with self._starting:
@@ -53,6 +69,7 @@ class Following:
             self._begin(await self._broker.ends(self._names.places(added)))
             self._topics.update(added)
             self._places += self._names.places(added)
+            self._wanted.set()
 
     async def close(self) -> None:
         """Never raises, never hangs."""
@@ -70,6 +87,7 @@ class Following:
         asking: dict[int, asyncio.Task[Fetches]] = {}
         try:
             while True:
+                self._forget_if_idle()
                 # Another one first each time: an answer has room for so much, in this order.
                 self._places = self._places[1:] + self._places[:1]
                 for node, places in self._broker.leaders(self._places).items():
@@ -78,7 +96,7 @@ class Following:
                         request = self._broker.fetch_from(node, offsets, wait_s=FETCH_WAIT_S)
                         asking[node] = asyncio.ensure_future(request)
                 if not asking:
-                    await asyncio.sleep(RETRY_S)
+                    await self._wait()
                     continue
                 await asyncio.wait(asking.values(), return_when=asyncio.FIRST_COMPLETED)
                 for node in [node for node, answer in asking.items() if answer.done()]:
@@ -88,6 +106,23 @@ class Following:
                 answer.cancel()
                 answer.add_done_callback(retrieve)
 
+    async def _wait(self) -> None:
+        """For somebody who asks, or for a leader."""
+        if self._places:
+            await asyncio.sleep(RETRY_S)
+        else:
+            self._wanted.clear()
+            await self._wanted.wait()
+
+    def _forget_if_idle(self) -> None:
+        if not self._places or self._asking:
+            return
+        if asyncio.get_running_loop().time() > self._asked_s + IDLE_S:
+            self.tails = _no_tails()
+            self._topics.clear()
+            self._places.clear()
+            self._next.clear()
+
     async def _take(self, answered: "asyncio.Task[Fetches]") -> None:
         try:
             found = answered.result()
@@ -95,8 +130,9 @@ class Following:
             log.warning("tail_waits", error=str(error))
             await asyncio.sleep(RETRY_S)
         except OutOfRange as error:
-            with contextlib.suppress(Unavailable):  # then it is found again
-                self._begin(await self._broker.ends([error.place]))
+            if error.place in self._next:
+                with contextlib.suppress(Unavailable):  # then it is found again
+                    self._begin(await self._broker.ends([error.place]))
         except Exception:
             log.exception("tail_stands_still")  # until the record is gone; reads go to the log
             await asyncio.sleep(RETRY_S)
@@ -106,6 +142,12 @@ class Following:
 
     def _extend(self, place: TopicPartition, fetched: Fetched) -> None:
         """Take what is new: two leaders may tell the same where one has followed the other."""
-        first = self._next[place]
+        first = self._next.get(place)
+        if first is None:  # nobody asks any more
+            return
         self.tails.extend([record for record in fetched.records if record.offset >= first])
         self._next[place] = max(first, fetched.next)
+
+
+def _no_tails() -> Tails:
+    return Tails({}, records_max=RECORDS_MAX, bytes_max=BYTES_MAX)

@@ -120,8 +120,7 @@ class KafkaLog:
     async def grown(self, topics: Sequence[str], seen: Positions, wait_s: float) -> bool:
         """See `EventLog`."""
         known = [topic for topic in topics if is_known(topic)]
-        await self._following.follow(known)
-        if await self._following.tails.grown(known, seen, wait_s):
+        if await self._following.grown(known, seen, wait_s):
             return True
         ends = await self.ends(known)
         return any(end > seen.get(place, 0) for place, end in ends.items())

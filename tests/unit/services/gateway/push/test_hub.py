@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
@@ -14,7 +14,7 @@ from shared.contracts.envelope import Message
 from shared.contracts.errors import Unavailable
 from shared.contracts.limits import STREAM_CLIENTS_MAX, STREAM_QUEUE_MAX
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TOLD
-from shared.runtime.ports import TopicPartition
+from shared.runtime.ports import Positions, TopicPartition
 from tests.support.clock import FakeClock
 from tests.unit.services.gateway.push.followed import (
     ForgetfulLog,
@@ -38,12 +38,15 @@ async def hub(log: ForgetfulLog) -> AsyncIterator[Hub]:
     hub = Hub(log, FakeClock())
     tail = asyncio.create_task(hub.run())
     yield hub
+    hub.close()
     tail.cancel()
     await asyncio.gather(tail, return_exceptions=True)
 
 
 async def level(hub: Hub) -> None:
-    """Until the hub stands at the log's ends."""
+    """Until the hub stands at the log's ends; it stands nowhere while nobody follows."""
+    if not hub.clients:
+        return
     await hub.ready()
     while hub.position != Position.of(await hub.log.ends(TOLD)):
         await hub.moved(1)
@@ -268,7 +271,7 @@ async def test_a_partition_of_which_nothing_is_kept_is_passed(hub: Hub, log: For
 async def test_a_position_beyond_the_log_is_a_gap(hub: Hub, log: ForgetfulLog) -> None:
     tell_many(log, 8)
     await level(hub)
-    beyond = hub.position.moved(TopicPartition(CALLS_CHANGED, 0), 1_000)
+    beyond = Position.of(await log.ends(TOLD)).moved(TopicPartition(CALLS_CHANGED, 0), 1_000)
     follower = await follow(hub, "demo", since=beyond)
     told = await take_all(follower)
     assert [one.event.type for one in told] == [GAP]
@@ -317,6 +320,34 @@ async def test_nothing_is_read_while_nobody_follows(hub: Hub, log: ForgetfulLog)
     tell_many(log, 20, start=20)
     await level(hub)
     assert log.reads == []
+
+
+@pytest.mark.asyncio
+async def test_the_log_is_followed_for_clients_only(
+    hub: Hub, log: ForgetfulLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    grown = log.grown
+
+    async def count(topics: Sequence[str], seen: Positions, wait_s: float) -> bool:
+        nonlocal asked
+        asked += 1
+        return await grown(topics, seen, wait_s)
+
+    monkeypatch.setattr(log, "grown", count)
+    for _ in range(2):
+        before = asked
+        tell_many(log, 5)
+        await asyncio.sleep(0.02)
+        assert asked == before
+        follower = await follow(hub, "demo")
+        assert await take_all(follower) == []  # it begins now, not where the last one left
+        tell(log, 1)
+        await level(hub)
+        assert ids(await take_all(follower)) == ["demo-calls.changed-1"]
+        follower.leave()
+        tell(log, 2)  # the hub wakes, and finds nobody
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,4 @@
-"""The newest records, as two leaders of one partition may tell of them."""
+"""The newest records: as two leaders of one partition may tell of them, and how many are kept."""
 
 import asyncio
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.cluster.broker import Fetched
-from shared.adapters.cluster.following import Following
+from shared.adapters.cluster.following import RECORDS_MAX, Following
 from shared.adapters.cluster.names import Names
 from shared.contracts.envelope import Record
 from shared.runtime.ports import Positions, TopicPartition
@@ -67,7 +67,7 @@ class TwoLeaders:
 async def test_what_two_leaders_tell_is_kept_once_and_in_order() -> None:
     broker: Any = TwoLeaders()
     following = Following(broker, Names("", 1))
-    await following.follow([SPOT.topic])
+    assert not await following.grown([SPOT.topic], {SPOT: 0}, 0)
     await asyncio.sleep(0.02)
     broker.leader = 2
     await asyncio.sleep(0.02)  # the second is asked, from where the first was
@@ -82,3 +82,67 @@ async def test_what_two_leaders_tell_is_kept_once_and_in_order() -> None:
     await following.close()
     assert kept is not None
     assert [one.offset for one in kept] == [0, 1, 2, 3, 4]
+
+
+class OneLeader(TwoLeaders):
+    """Gives what there is, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = 0
+        self.asked = 0
+
+    async def ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, self.end)
+
+    def leaders(self, places: list[TopicPartition]) -> dict[int, list[TopicPartition]]:
+        return {1: places} if places else {}
+
+    async def fetch_from(
+        self, node: int, offsets: Positions, *, wait_s: float
+    ) -> dict[TopicPartition, Fetched]:
+        del node, wait_s
+        self.asked += 1
+        await asyncio.sleep(0.001)
+        first = offsets[SPOT]
+        return {SPOT: Fetched(tuple(map(record, range(first, self.end))), self.end, self.end)}
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_fetched_or_kept_when_nobody_asks_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.adapters.cluster.following.IDLE_S", 0.05)
+    broker: Any = OneLeader()
+    following = Following(broker, Names("", 1))
+    for _ in range(2):
+        assert not await following.grown([SPOT.topic], {SPOT: broker.end}, 0.2)  # goes on so long
+        before = broker.end
+        broker.end += 5
+        assert await following.grown([SPOT.topic], {SPOT: before}, 5)
+        assert following.tails.take(SPOT, before, 10)
+        async with asyncio.timeout(5):
+            while following.tails.places():
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)  # an answer that was under way
+        asked = broker.asked
+        await asyncio.sleep(0.1)
+        assert broker.asked == asked
+        assert following.tails.places() == []
+    await following.close()
+
+
+@pytest.mark.asyncio
+async def test_so_many_records_of_a_partition_are_kept_at_most() -> None:
+    broker: Any = OneLeader()
+    following = Following(broker, Names("", 1))
+    seen = 0
+    while seen < 3 * RECORDS_MAX:
+        await following.grown([SPOT.topic], {SPOT: seen}, 0)
+        broker.end = seen + 50
+        assert await following.grown([SPOT.topic], {SPOT: seen}, 5)
+        seen = following.tails.end(SPOT)
+        oldest = max(0, seen - RECORDS_MAX - 1)
+        assert following.tails.take(SPOT, oldest, 1) == (None if oldest else [record(0)])
+        assert following.tails.take(SPOT, seen - 1, 1) == [record(seen - 1)]
+    await following.close()
