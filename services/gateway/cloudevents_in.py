@@ -2,7 +2,8 @@
 
 The SDK knows the binding and the rules of attributes; what it would let pass or fill in by itself
 (a missing id, a second header, a null) is refused here, for an event that names itself badly can't
-be recognised when it comes twice. Source: CloudEvents 1.0.2, HTTP binding and JSON format.
+be recognised when it comes twice. Plain ones, as most are, do not come so far: see `well_formed`.
+Source: CloudEvents 1.0.2, HTTP binding and JSON format.
 """
 
 import base64
@@ -22,6 +23,7 @@ from multidict import CIMultiDictProxy
 
 from services.gateway.bodies import strict_json
 from services.gateway.problems import Invalid
+from services.gateway.well_formed import read_plain
 from shared.contracts import limits
 from shared.contracts.envelope import Event
 from shared.contracts.errors import Poison, Refused
@@ -65,6 +67,17 @@ def read_events(
         Invalid: with `errors`, each naming its `index` in a batch, and its `field`.
         Refused: `malformed_json`, `unsupported_media_type`, `forbidden`.
     """
+    if content_type in (STRUCTURED, BATCH):
+        plain = read_plain(body, many=content_type == BATCH, tenant=tenant, now_ms=now_ms)
+        if plain is not None:
+            return plain
+    return read_any(headers, content_type, body, tenant=tenant, now_ms=now_ms)
+
+
+def read_any(
+    headers: CIMultiDictProxy[str], content_type: str, body: bytes, *, tenant: str, now_ms: int
+) -> list[Event]:
+    """The same, slowly, with what is wrong."""
     if content_type == BATCH:
         return _batch(strict_json(body), tenant, now_ms)
     try:
