@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from services.gateway.admission import Asked, admit
+from services.gateway.patience import Patience
 from services.gateway.settling import Settling
 from services.gateway.verdicts import Expected, Waiters
 from shared.contracts.calls import Call, CallDocument, EventOutcome
@@ -80,6 +81,7 @@ class Desk:
         history: HistoryStore,
         waiters: Waiters,
         fresh_id: Callable[[], str] = lambda: f"req-{secrets.token_hex(16)}",
+        append_s: float = APPEND_S,
     ) -> None:
         self.tenants: Final = tenants
         self.clock: Final = clock
@@ -89,6 +91,8 @@ class Desk:
         self.settling: Final = Settling(log)
         self._waiters = waiters
         self._fresh_id = fresh_id
+        self._append_s = append_s
+        self._patience = Patience(append_s)
 
     async def dispose(self, tenant: Tenant, asked: Asked) -> Verdict:
         """Publish the request and wait for its verdict.
@@ -184,20 +188,21 @@ class Desk:
                     for event in _with_replies(events, expected)
                 ]
             )
+            if not wait:
+                return None
             bodies = await asyncio.gather(*(one.answer() for one in expected))
         finally:
             for one in expected:
                 one.forget()
         answered = [_outcome.decode(body) for body in bodies if body is not None]
-        return answered if wait and len(answered) == len(events) else None
+        return answered if len(answered) == len(events) else None
 
     async def _append(self, messages: Sequence[Message]) -> None:
         """Append, or say in time that it is not known whether they were written."""
         try:
-            async with asyncio.timeout(APPEND_S):
-                await self.log.append(messages)
+            await self._patience.within(self.log.append(messages))
         except TimeoutError:
-            raise Unavailable(f"the log took longer than {APPEND_S:.0f} s") from None
+            raise Unavailable(f"the log took longer than {self._append_s:.0f} s") from None
 
     async def _views(self, tenant: Tenant, calls: Sequence[Call]) -> list[CallView]:
         keys = [call_key(tenant.id, call.id) for call in calls]

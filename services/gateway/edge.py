@@ -71,7 +71,8 @@ def edge(
         seconds = perf_counter() - began
         route = request.match_info.route.resource
         name = "none" if route is None else route.canonical
-        if response.content_type != STREAM:  # how long somebody listened is no latency
+        # How long somebody listened is no latency.
+        if isinstance(response, web.Response) or response.content_type != STREAM:
             observe(name, response.status, seconds)
         found = request.get(FOUND)
         log.info(

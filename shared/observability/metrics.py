@@ -1,5 +1,7 @@
 """Metrics: every name, unit and label on one screen. Labels are bounded: no call, no agent."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.runtime.deciding import Turn
@@ -64,6 +66,9 @@ class Metrics:
             ["group"],
             registry=registry,
         )
+        # Finding what counts for these labels takes longer than counting.
+        self._requests = cache(lambda route, status: self.requests.labels(route, str(status)))
+        self._seconds = cache(self.seconds.labels)
 
     def turn(self, turn: Turn) -> None:
         """Count one turn of a processor."""
@@ -77,5 +82,5 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one HTTP request."""
-        self.requests.labels(route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        self._requests(route, status).inc()
+        self._seconds(route).observe(seconds)

@@ -43,7 +43,10 @@ def _outcome(outcome: EventOutcome) -> dict[str, Any]:
 
 def _prefers_async(request: web.Request) -> bool:
     """Whether `respond-async` is among the preferences (RFC 7240)."""
-    preferences = ",".join(request.headers.getall("Prefer", ())).lower().split(",")
+    told = request.headers.getall("Prefer", None)
+    if told is None or told == [RESPOND_ASYNC]:
+        return told is not None
+    preferences = ",".join(told).lower().split(",")
     return any(one.partition(";")[0].strip() == RESPOND_ASYNC for one in preferences)
 
 

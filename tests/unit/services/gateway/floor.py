@@ -103,7 +103,9 @@ class AnsweringLog(MemoryLog):
 class Floor:
     """The gateway under test and what stands behind it."""
 
-    def __init__(self, *, timeout_s: float = 2.0, waiting_max: int = 4096) -> None:
+    def __init__(
+        self, *, timeout_s: float = 2.0, waiting_max: int = 4096, append_s: float = 5.0
+    ) -> None:
         self.clock = FakeClock()
         self.waiters = Waiters("gateway-1", timeout_s=timeout_s, waiting_max=waiting_max)
         self.log = AnsweringLog(self.waiters, self.clock)
@@ -116,6 +118,7 @@ class Floor:
             store=self.store,
             history=self.history,
             waiters=self.waiters,
+            append_s=append_s,
         )
         self.client: Client
 

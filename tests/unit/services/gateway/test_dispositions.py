@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from yarl import URL
 
-from services.gateway import desk
 from shared.contracts.dispositions import DispositionRequest, Origin, Outcome, Previous
 from shared.contracts.envelope import Event
 from shared.contracts.instants import to_wire
@@ -160,14 +159,12 @@ async def test_a_log_that_does_not_answer_is_503(floor: Floor, *, applied: bool)
     assert floor.waiters.waiting == 0
 
 
-async def test_a_log_that_stalls_is_503_and_not_waited_for(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(desk, "APPEND_S", 0.01)
-    floor.log.stalls = True
-    response = await asyncio.wait_for(floor.client.post(PATH, json=SALE, headers=NATIVE), 2)
-    assert await problem(response) == (503, "unavailable")
-    assert floor.waiters.waiting == 0
+async def test_a_log_that_stalls_is_503_and_not_waited_for() -> None:
+    async with open_floor(append_s=0.01) as floor:
+        floor.log.stalls = True
+        response = await asyncio.wait_for(floor.client.post(PATH, json=SALE, headers=NATIVE), 2)
+        assert await problem(response) == (503, "unavailable")
+        assert floor.waiters.waiting == 0
 
 
 BODIES: list[tuple[str, Any, int, str]] = [
