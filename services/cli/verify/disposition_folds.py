@@ -60,12 +60,18 @@ class Inputs(Struct, kw_only=True):
 
 
 class Choice(Struct, frozen=True):
-    """A record that may have been decided next, on which version of the call, with what."""
+    """A record that may have been decided next, on which version of the call, with what.
+
+    Attributes:
+        at: among the records of its topic.
+        again: it came again, and raised no watermark.
+    """
 
     version: int
     is_request: bool
-    at: int  # among the records of its topic
+    at: int
     step: Step
+    again: bool = False
 
 
 class Point(Struct, frozen=True):
@@ -202,7 +208,8 @@ class Replay:
             for version in versions:
                 step = self._step(point, record, looked, version)
                 if step is not None:
-                    yield Choice(version, is_request=False, at=point.change - 1, step=step)
+                    at = point.change - 1
+                    yield Choice(version, is_request=False, at=at, step=step, again=True)
 
     def _step(self, point: Point, record: Record, routed: Routed, version: int) -> Step | None:
         """The decision, if all that it tells is what was told next on each topic."""
@@ -231,6 +238,8 @@ class Replay:
         left = self._inputs.changes[point.change :]
         unsure = choice.is_request and any(stamp(record) == time for record, _ in left)
         moved = frozenset({time}) if unsure or not choice.is_request else frozenset()
+        if choice.again:
+            moved = point.moved
         return Point(
             fold=point.fold.after(choice.step),
             request=choice.at + 1 if choice.is_request else self.unanswered(point),
