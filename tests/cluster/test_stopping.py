@@ -1,6 +1,7 @@
 """A service that is told to stop ends in time, whatever the broker does."""
 
 import asyncio
+import json
 import signal
 import time
 from pathlib import Path
@@ -32,3 +33,5 @@ async def test_with_the_broker_frozen_every_service_ends_in_time(
             print(f"{role} took {took_s:.1f} s, and ended with {process.returncode}")
             assert took_s < STOP_S + SPARE_S, product.log_path.read_text()[-3000:]
         broker.thaw()
+        lines = product.log_path.read_text().splitlines()
+        assert [line for line in lines if not isinstance(json.loads(line), dict)] == []
