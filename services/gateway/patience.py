@@ -36,6 +36,7 @@ class Patience:
         self._seconds = seconds
         self._waits: deque[_Wait] = deque()  # the first ends first
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def within(self, awaited: Awaitable[T]) -> T:
         """What is awaited, from inside a task.
@@ -43,7 +44,9 @@ class Patience:
         Raises:
             TimeoutError: it was not there in time; it was cancelled.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # each look for it asks the system which process this is
+            loop = self._loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("waits are ended by cancelling their task, and there is none")

@@ -36,6 +36,10 @@ class _Append:
         if not self.done.done():
             self.done.set_exception(error)
 
+    def expire(self) -> None:
+        said = "no acknowledgement in time: whether the log has the records is unknown"
+        self.fail(Unavailable(said))
+
 
 _Gathered = list[tuple[_Append, list[Message]]]
 """What waits for one partition, and for whom."""
@@ -76,7 +80,7 @@ class Together:
             self._waiting.setdefault(place, []).append((append, some))
             if place not in self._sending:
                 self._sending[place] = asyncio.ensure_future(self._run(place))
-        timer = asyncio.get_running_loop().call_later(self._within_s, append.fail, _too_late())
+        timer = asyncio.get_running_loop().call_later(self._within_s, append.expire)
         try:
             await append.done
         finally:
@@ -103,7 +107,3 @@ class Together:
             del self._sending[place]
             for append, _ in (*gathered, *self._waiting.pop(place, ())):
                 append.fail(Unavailable("cut off: whether the log has them is unknown"))
-
-
-def _too_late() -> Unavailable:
-    return Unavailable("no acknowledgement in time: whether the log has the records is unknown")
