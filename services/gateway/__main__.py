@@ -15,7 +15,7 @@ from services.gateway.connection import Connection
 from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
-from services.gateway.dialects.genesys import Genesys
+from services.gateway.dialects.genesys import Genesys, serve_notifications
 from services.gateway.dialects.ozonetel import Ozonetel
 from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.sse import ROUTES as STREAM
@@ -54,6 +54,7 @@ async def build(
     app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request)
     app[HUB] = hub
     app.on_shutdown.append(end_streams)
+    serve_notifications(app, hub, desk)
     return app
 
 

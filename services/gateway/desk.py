@@ -135,6 +135,10 @@ class Desk:
     async def call(self, tenant: Tenant, call_id: str) -> CallView | None:
         """The call, at least as new as any answer given before; None if there is none."""
         await self.settling.calls()
+        return await self.stored_view(tenant, call_id)
+
+    async def stored_view(self, tenant: Tenant, call_id: str) -> CallView | None:
+        """The call as it is stored now: for who has just read of it on a topic."""
         call = await self.stored(tenant, call_id)
         return None if call is None else (await self._views(tenant, [call]))[0]
 
@@ -159,6 +163,20 @@ class Desk:
             ValueError: the cursor is not one of ours.
         """
         await self.settling.calls()
+        return await self.stored_views(
+            tenant, phase=phase, agent_id=agent_id, cursor=cursor, limit=limit
+        )
+
+    async def stored_views(
+        self,
+        tenant: Tenant,
+        *,
+        phase: str | None,
+        agent_id: str | None,
+        cursor: str | None,
+        limit: int,
+    ) -> tuple[list[CallView], str | None]:
+        """The same of the calls as they are stored now."""
         tag = None if agent_id is None else f"agent:{agent_id}"
         page = await self.store.find(
             CALLS, tenant.id, phase=phase, tag=tag, cursor=cursor, limit=limit

@@ -16,7 +16,7 @@ from services.gateway.auth import authenticate
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.problems import Problem, explain
-from services.gateway.route import FOUND, STREAM, Route
+from services.gateway.route import FOUND, LISTENED, STREAM, Route
 from shared.contracts.ids import is_id
 
 Observe = Callable[[str, int, float], None]
@@ -72,7 +72,8 @@ def edge(
         route = request.match_info.route.resource
         name = "none" if route is None else route.canonical
         # How long somebody listened is no latency.
-        if isinstance(response, web.Response) or response.content_type != STREAM:
+        streamed = not isinstance(response, web.Response) and response.content_type == STREAM
+        if not streamed and not response.get(LISTENED, False):
             observe(name, response.status, seconds)
         found = request.get(FOUND)
         log.info(

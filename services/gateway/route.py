@@ -23,6 +23,9 @@ STREAM: Final = "text/event-stream"
 FOUND: Final = web.RequestKey("found", Found)
 """Whose credential the request came with; set for every route that names a scope."""
 
+LISTENED: Final = web.ResponseKey("listened", bool)
+"""True for an answer that was held back on purpose: how long it took is no latency."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:

@@ -17,6 +17,8 @@ from services.callstate.topology import CallstateTopology
 from services.gateway.app import build_app
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
+from services.gateway.dialects.genesys import serve_notifications
+from services.gateway.push.hub import Hub
 from services.gateway.verdicts import Waiters
 from services.worker.topology import WorkerTopology
 from shared.adapters.tenants_file import FileTenantDirectory, read_tenants
@@ -59,12 +61,16 @@ class Centre:
             history=MemoryHistoryStore(),
             waiters=self.waiters,
         )
-        self.client = TestClient(TestServer(build_app(self.desk, dialects=dialects)))
+        self.hub = Hub(self.log, self.clock)
+        app = build_app(self.desk, dialects=dialects)
+        serve_notifications(app, self.hub, self.desk)
+        self.client = TestClient(TestServer(app))
         self._running: dict[str, tuple[asyncio.Event, asyncio.Task[None]]] = {}
         self._told = 0
 
     async def start(self) -> None:
         await self.client.start_server()
+        self._hub_runs = asyncio.create_task(self.hub.run())
         for topology in (CallstateTopology(self.tenants), WorkerTopology()):
             processor = Processor(
                 topology,
@@ -87,6 +93,9 @@ class Centre:
     async def stop(self) -> None:
         for group in tuple(self._running):
             await self.stop_processor(group)
+        self.hub.close()
+        self._hub_runs.cancel()
+        await asyncio.gather(self._hub_runs, return_exceptions=True)
         await self.client.close()
 
     async def tell(self, tenant_id: str, call_id: str, kind: str, **data: Any) -> None:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need: Kafka's jars by Maven, and Debian packages where one is missing and
-# we may. mongod and hadolint come with the locked test tools. Quick when nothing is to be done. A
+# Installs what the tests need: Kafka's jars by Maven, the CometD client by npm, and Debian packages
+# where one is missing and we may. mongod and hadolint come with the locked test tools. Quick when nothing is to be done. A
 # part that can't be had is skipped by its tests, with a reason; with CI=true it is a failure here.
 set -u
 
@@ -47,8 +47,25 @@ kafka_jars() {
       -DoutputDirectory="$cache/libs" >&2 && cp "$here/kafka/pom.xml" "$cache/pom.xml"
 }
 
+# The client that tests/support/cometd_clients.py drives.
+cometd_client() {
+  here=$(cd "$(dirname "$0")" && pwd)
+  cache=$here/../../.cache/cometd
+  cmp -s "$here/cometd/package-lock.json" "$cache/made-of.json" && return 0
+  command -v npm >/dev/null 2>&1 || install_packages nodejs npm || return 1
+  rm -rf "$cache" && mkdir -p "$cache" &&
+    cp "$here/cometd/package.json" "$here/cometd/package-lock.json" "$cache" &&
+    (cd "$cache" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) &&
+    cp "$cache/package-lock.json" "$cache/made-of.json"
+}
+
 kafka_jars || {
   echo "parts: no Kafka (cluster tests will be skipped)" >&2
+  [ "${CI:-}" = true ] && exit 1
+}
+
+cometd_client || {
+  echo "parts: no CometD client (its tests will be skipped)" >&2
   [ "${CI:-}" = true ] && exit 1
 }
 

@@ -1,18 +1,17 @@
 """The routes: who the agent is, what is asked, and the verdict as a status code."""
 
-import re
-from base64 import b64decode
-from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from services.gateway.admission import Asked
 from services.gateway.bodies import idempotency_key
 from services.gateway.desk import CallView, Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object, secret_header
+from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object
 from services.gateway.dialects.genesys import answers
 from services.gateway.dialects.genesys.answers import StatusCode, Stop, failed, succeeded
+from services.gateway.dialects.genesys.asker import Asker, authenticate, base_url_of
+from services.gateway.dialects.genesys.notifications import get_messages, post_messages
 from services.gateway.dialects.genesys.operation import read_operation
 from services.gateway.dialects.genesys.resources import call_resource, user_resource
 from services.gateway.route import Body, Handler, Parameter, Route
@@ -20,10 +19,8 @@ from shared.contracts import limits
 from shared.contracts.calls import Phase
 from shared.contracts.dispositions import Outcome, Policy
 from shared.contracts.errors import Refused
-from shared.contracts.tenants import Agent, Tenant
 
 NAME: Final = "genesys"
-KIND: Final = "genesys"  # of the credentials that open this door: the agents' own
 
 # The release of Web Services whose pages this follows; clients read it to know what to expect.
 API_VERSION: Final = "8.5.200.50"
@@ -33,22 +30,6 @@ POLICY: Final = Policy(correct=True, late=True, tell_in_wrap_up=True)
 
 # In this order: a call that moves on while we look is then seen twice, never missed.
 _SHOWN: Final = (Phase.RINGING, Phase.ACTIVE, Phase.WRAP_UP)
-_host_matches: Final = re.compile(
-    r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?"
-).fullmatch
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """The agent who asks, and the tenant that the agent's password belongs to."""
-
-    tenant: Tenant
-    agent: Agent
-
-    @property
-    def agent_id(self) -> str:
-        """Of the agent."""
-        return self.agent.agent_id
 
 
 async def operate_on_call(request: web.Request, desk: Desk) -> web.Response:
@@ -86,36 +67,6 @@ async def show_version(request: web.Request, desk: Desk) -> web.Response:
     """`GET /api/v2/diagnostics/version`: asked before signing in, so open to everybody."""
     del request, desk
     return succeeded(version=API_VERSION)
-
-
-def authenticate(request: web.Request, desk: Desk) -> Asker:
-    """The agent behind HTTP Basic: `agent-1:password`, or `tenant/agent-1:password`.
-
-    Raises:
-        Stop: 20, whatever is wrong with it.
-    """
-    denied = Stop(StatusCode.NOT_AUTHENTICATED, "Access denied")
-    scheme, _, sent = secret_header(request, hdrs.AUTHORIZATION).partition(b" ")
-    try:
-        name, colon, password = b64decode(sent.strip(), validate=True).partition(b":")
-        tenant_id, slash, agent_id = name.decode().rpartition("/")
-    except ValueError:
-        raise denied from None
-    if scheme.lower() != b"basic" or not colon:
-        raise denied
-    found = desk.tenants.find(KIND, password, agent_id)
-    if found is None or (slash and found.tenant.id != tenant_id):
-        raise denied
-    agent = found.tenant.agent(agent_id)
-    if agent is None:
-        raise denied
-    return Asker(found.tenant, agent)
-
-
-def base_url_of(request: web.Request) -> str:
-    """Where the client reaches us, as it says itself; no host that is not one gets into a body."""
-    host = request.host if _host_matches(request.host) else "localhost"
-    return f"{request.scheme}://{host}"
 
 
 async def _set_disposition(
@@ -183,6 +134,51 @@ _FAILURES: Final[dict[int, Body]] = {
     404: Body("no such call of this agent"),
 }
 
+_TAKEN: Final[dict[int, Body]] = {
+    200: Body("an array of Bayeux messages"),
+    400: Body("no Bayeux messages"),
+    401: Body("not authenticated"),
+    403: Body("a browser asks for a page of another site"),
+}
+_MESSAGES: Final = (
+    Parameter("message", "callback-polling: Bayeux messages as JSON"),
+    Parameter("jsonp", "callback-polling: the function to call, `jsonpcallback` by default"),
+)
+
+
+def _notifications(path: str, name: str) -> tuple[Route, ...]:
+    """The transports at one path; clients append the kind of a message to the one they know."""
+    return (
+        Route(
+            method="POST",
+            path=path,
+            handler=_told(post_messages),
+            operation_id=f"genesysPost{name}",
+            summary="CometD by long-polling",
+            tag=NAME,
+            security="genesys",
+            requests=(Body("one Bayeux message, or an array of them"),),
+            responses={**_TAKEN, 413: Body("too large")},
+            body_bytes_max=limits.BAYEUX_BODY_BYTES_MAX,
+        ),
+        Route(
+            method="GET",
+            path=path,
+            handler=_told(get_messages),
+            operation_id=f"genesysGet{name}",
+            summary="CometD by websocket, or by callback-polling",
+            tag=NAME,
+            security="genesys",
+            parameters=_MESSAGES,
+            responses={
+                **_TAKEN,
+                101: Body("a websocket, whose frames are such arrays", media_type=None),
+                200: Body("a script that calls the function", media_type="text/javascript"),
+                429: Body("too many websockets"),
+            },
+        ),
+    )
+
 
 class Genesys:
     """The dialect; see the package."""
@@ -243,6 +239,9 @@ class Genesys:
             tag=NAME,
             responses={200: Body("the version")},
         ),
+        *_notifications("/api/v2/notifications", "Notifications"),
+        *_notifications("/api/v2/notifications/", "NotificationsBelow"),
+        *_notifications("/api/v2/notifications/{type}", "NotificationsOfType"),
     )
 
     def error(self, status: int, message: str) -> web.Response:

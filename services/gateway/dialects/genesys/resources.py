@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from services.gateway.desk import CallView
+from services.gateway.dialects.genesys.moves import HELD, STATE
 from shared.contracts.calls import AgentOnCall, Call, Phase
 from shared.contracts.tenants import Agent
 
@@ -17,12 +18,6 @@ from shared.contracts.tenants import Agent
 # not we, holds and transfers.
 CAPABILITIES: Final = ("SetCallDisposition",)
 
-_STATE: Final = {
-    Phase.RINGING: "Ringing",
-    Phase.ACTIVE: "Established",
-    Phase.WRAP_UP: "Released",
-    Phase.RELEASED: "Completed",
-}
 _e164_matches: Final = re.compile(r"\+[1-9][0-9]{1,14}").fullmatch
 _not_digits: Final = re.compile(r"[^0-9]+")
 _CALL_TYPE: Final = {"inbound": "Inbound", "outbound": "Outbound", None: "Unknown"}
@@ -63,6 +58,28 @@ def call_resource(view: CallView, agent_id: str, base_url: str, now_ms: int) -> 
     }
 
 
+def notification(
+    kind: str, view: CallView, agent_id: str, state: str, base_url: str, now_ms: int
+) -> dict[str, Any]:
+    """What a listener is told of a call: `kind` has happened, and this is the call now.
+
+    Args:
+        kind: `StateChange` or `AttachedDataChanged`.
+        view: may be newer than what is told of.
+        agent_id: whose listener it is.
+        state: as it was then, so that states come in order however new the view is.
+        base_url: see `call_resource`.
+        now_ms: the same.
+    """
+    call = view.call
+    return {
+        "notificationType": kind,
+        "call": call_resource(view, agent_id, base_url, now_ms) | {"state": state},
+        "phoneNumber": call.from_ if call.direction == "outbound" else call.did or call.to,
+        "messageType": "CallStateChangeMessage",
+    }
+
+
 def user_resource(agent: Agent, base_url: str) -> dict[str, Any]:
     """The agent as a user."""
     first_name, _, last_name = (agent.name or "").partition(" ")
@@ -87,8 +104,8 @@ def call_state(call: Call, part: AgentOnCall | None) -> str:
     """`Ringing`, `Established`, `Held`, `Released` (in wrap-up) or `Completed`."""
     phase = call.phase if part is None else part.phase
     if phase is Phase.ACTIVE and (call.held or (part is not None and part.held)):
-        return "Held"
-    return _STATE[phase]
+        return HELD
+    return STATE[phase]
 
 
 def _conn_id(call: Call) -> str:

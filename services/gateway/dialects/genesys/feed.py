@@ -1,0 +1,234 @@
+"""One tenant's calls, told to those of its agents who listen: `StateChange`, `AttachedDataChanged`.
+
+A feed follows the topics once for all listeners of its tenant. What has been told of a call is
+remembered for each agent, by the call's version, so that a record which comes again tells nothing
+again. When an agent's first listener comes, the calls that the agent has then are noted as told:
+a listener hears what changes from now on.
+"""
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import orjson
+import structlog
+
+from services.gateway.desk import CallView, Desk
+from services.gateway.dialects.genesys.moves import (
+    COMPLETED,
+    ON_CALL,
+    state_after,
+    states_to_tell,
+)
+from services.gateway.dialects.genesys.resources import call_state, notification
+from services.gateway.push.bayeux.session import BROKEN, STOPPING, Session
+from services.gateway.push.follower import Follower, follow
+from services.gateway.push.hub import Hub
+from services.gateway.push.queue import Closing, TooSlow
+from services.gateway.push.told import GAP, Told
+from shared.contracts.calls import AgentChanged, CallChanged, Phase
+from shared.contracts.dispositions import DispositionTold
+from shared.contracts.errors import Unavailable
+from shared.contracts.limits import PAGE_SIZE_MAX
+from shared.contracts.tenants import Tenant
+from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS
+
+CHANNEL: Final = "/v2/me/calls"
+TOPICS: Final = (CALLS_CHANGED, DISPOSITION_EVENTS)
+REMEMBERED_MAX: Final = 20_000  # parts of agents in calls, the longest untouched go first
+EVENTS_PER_TURN_MAX: Final = 64
+WAIT_S: Final = 1.0
+RETRY_S: Final = 1.0
+_QUEUED: Final = "disposition.queued"
+_OPEN: Final = (Phase.RINGING, Phase.ACTIVE, Phase.WRAP_UP)
+
+_changed: Final = msgspec.json.Decoder(CallChanged).decode
+_said: Final = msgspec.json.Decoder(DispositionTold).decode
+_logger: Final = structlog.get_logger()
+
+
+class Part(NamedTuple):
+    """An agent's part in a call."""
+
+    call_id: str
+    agent_id: str
+
+
+class Seen(NamedTuple):
+    """What has been told of it: the state after this version of the call."""
+
+    version: int
+    state: str
+
+
+class Feed:
+    """Made by `open_feed`; `run` is one task as long as anybody listens."""
+
+    def __init__(self, hub: Hub, desk: Desk, tenant: Tenant, follower: Follower) -> None:
+        self._hub = hub
+        self._desk = desk
+        self._tenant = tenant
+        self._follower = follower
+        self._listeners: defaultdict[str, set[Session]] = defaultdict(set)
+        self._seen: OrderedDict[Part, Seen] = OrderedDict()
+        self._turn = asyncio.Lock()  # an agent's calls are noted between two events, not within one
+        self.ended = False
+
+    @property
+    def deserted(self) -> bool:
+        """Whether nobody listens."""
+        return not self._listeners
+
+    async def add(self, session: Session) -> bool:
+        """Tell the session from now on. False: the feed is over.
+
+        Raises:
+            Unavailable: the agent's calls can't be read.
+        """
+        agent_id = session.owner.name
+        async with self._turn:
+            if agent_id not in self._listeners:
+                for view in await self._calls_of(agent_id):
+                    self._note_open(view, agent_id)
+            if not self.ended:
+                self._listeners[agent_id].add(session)
+            return not self.ended
+
+    def remove(self, session: Session) -> None:
+        """Tell it nothing more."""
+        agent_id = session.owner.name
+        self._listeners[agent_id].discard(session)
+        if not self._listeners[agent_id]:
+            del self._listeners[agent_id]
+            for part in [part for part in self._seen if part.agent_id == agent_id]:
+                del self._seen[part]
+
+    async def run(self) -> None:
+        """Tell until cancelled, or until the gateway stops."""
+        why = STOPPING
+        try:
+            while True:
+                for told in await self._take():
+                    if told.event.type == GAP:  # nobody knows what was in it: all begin anew
+                        why = BROKEN
+                        return
+                    await self._tell(told)
+        except Closing:
+            pass
+        except Exception:  # a bug here must not leave listeners in silence
+            _logger.exception("notifications_broke")
+            why = BROKEN
+        finally:
+            self.ended = True
+            self._follower.leave()
+            for session in [one for group in self._listeners.values() for one in group]:
+                session.end(why)
+
+    async def _take(self) -> Sequence[Told]:
+        try:
+            return await self._follower.take(events_max=EVENTS_PER_TURN_MAX, wait_s=WAIT_S)
+        except TooSlow:
+            self._follower.leave()
+            since = self._follower.position
+            self._follower = await follow(self._hub, self._tenant.id, TOPICS, since)
+            return ()
+        except Unavailable:
+            await asyncio.sleep(RETRY_S)
+            return ()
+
+    async def _tell(self, told: Told) -> None:
+        """Tell of one event, however long the store is away."""
+        tell = self._tell_change if told.topic == CALLS_CHANGED else self._tell_disposition
+        while True:
+            try:
+                async with self._turn:
+                    return await tell(told)
+            except Unavailable:
+                await asyncio.sleep(RETRY_S)
+
+    async def _tell_change(self, told: Told) -> None:
+        changed = _changed(told.event.data)
+        moved = [
+            (part, seen, states)
+            for agent in changed.agents
+            if agent.agent_id in self._listeners
+            for part, seen, states in self._moves(changed, agent)
+        ]
+        attached = changed.change.rule == "data_attached"
+        view = None
+        if any(states or attached for _, _, states in moved):
+            view = await self._desk.stored_view(self._tenant, changed.call_id)
+        for part, seen, states in moved:
+            self._remember(part, seen)
+            if view is None:
+                continue
+            for state in states:
+                self._publish(part.agent_id, "StateChange", view, state)
+            if attached and seen.state in ON_CALL:
+                self._publish(part.agent_id, "AttachedDataChanged", view, seen.state)
+
+    def _moves(
+        self, changed: CallChanged, agent: AgentChanged
+    ) -> Sequence[tuple[Part, Seen, Sequence[str]]]:
+        """What is new of this agent's part; nothing where the version has been seen before."""
+        part = Part(changed.call_id, agent.agent_id)
+        before = self._seen.get(part)
+        if before is not None and before.version >= changed.version:
+            return ()
+        state_before = None if before is None else before.state
+        state = state_after(changed.change, agent, state_before)
+        states = states_to_tell(state_before, state)
+        if not states and state != state_before:
+            state = COMPLETED  # its end is not told where nothing of it was
+        return [(part, Seen(changed.version, state), states)]
+
+    async def _tell_disposition(self, told: Told) -> None:
+        if told.event.type != _QUEUED:
+            return
+        said = _said(told.event.data)
+        view = await self._desk.stored_view(self._tenant, said.call_id)
+        for agent in () if view is None else view.call.agents:
+            if view is not None and agent.agent_id in self._listeners:
+                seen = self._seen.get(Part(said.call_id, agent.agent_id))
+                state = call_state(view.call, agent) if seen is None else seen.state
+                if state in ON_CALL:
+                    self._publish(agent.agent_id, "AttachedDataChanged", view, state)
+
+    def _publish(self, agent_id: str, kind: str, view: CallView, state: str) -> None:
+        now_ms = self._desk.clock.now_ms()
+        for session in tuple(self._listeners.get(agent_id, ())):
+            data = notification(kind, view, agent_id, state, session.url, now_ms)
+            session.offer(orjson.dumps({"data": data, "channel": CHANNEL}))
+
+    def _note_open(self, view: CallView, agent_id: str) -> None:
+        part = view.call.agent(agent_id)
+        if part is not None:
+            seen = Seen(view.call.version, call_state(view.call, part))
+            self._remember(Part(view.call.id, agent_id), seen)
+
+    def _remember(self, part: Part, seen: Seen) -> None:
+        self._seen[part] = seen
+        self._seen.move_to_end(part)
+        if len(self._seen) > REMEMBERED_MAX:
+            self._seen.popitem(last=False)
+
+    async def _calls_of(self, agent_id: str) -> list[CallView]:
+        """The agent's calls that are not over."""
+        views: list[CallView] = []
+        for phase in _OPEN:
+            page, _ = await self._desk.stored_views(
+                self._tenant, phase=phase, agent_id=agent_id, cursor=None, limit=PAGE_SIZE_MAX
+            )
+            views += page
+        return views
+
+
+async def open_feed(hub: Hub, desk: Desk, tenant: Tenant) -> Feed:
+    """A feed from now on.
+
+    Raises:
+        Unavailable: too many follow already, or the log does not answer.
+    """
+    return Feed(hub, desk, tenant, await follow(hub, tenant.id, TOPICS))
