@@ -76,7 +76,7 @@ class CometdClients:
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
         async with asyncio.timeout(WAIT_S):
-            return await answer
+            return dict(await answer)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for what must happen within seconds."""

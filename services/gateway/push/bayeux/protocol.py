@@ -152,7 +152,7 @@ class Bayeux:
             self._forget(found)
             raise Denied(found.ended)
         if found is None:
-            raise Denied(session.UNKNOWN)
+            raise Denied(session.STOPPING if self.stopping else session.UNKNOWN)
         return found
 
     def _handshake(self, message: Message, owner: Owner, url: str) -> Reply:
