@@ -42,6 +42,7 @@ EVENTS_PER_TURN_MAX: Final = 64
 WAIT_S: Final = 1.0
 RETRY_S: Final = 1.0
 _QUEUED: Final = "disposition.queued"
+_ATTACHED: Final = "data_attached"  # the rule
 _OPEN: Final = (Phase.RINGING, Phase.ACTIVE, Phase.WRAP_UP)
 
 _changed: Final = msgspec.json.Decoder(CallChanged).decode
@@ -63,6 +64,15 @@ class Seen(NamedTuple):
     state: str
 
 
+class Move(NamedTuple):
+    """What a change means for one agent: how its part stands, and what is told of that."""
+
+    part: Part
+    seen: Seen
+    states: Sequence[str]
+    attached: bool
+
+
 class Feed:
     """Made by `open_feed`; `run` is one task as long as anybody listens."""
 
@@ -73,6 +83,7 @@ class Feed:
         self._follower = follower
         self._listeners: defaultdict[str, set[Session]] = defaultdict(set)
         self._seen: OrderedDict[Part, Seen] = OrderedDict()
+        self._early: OrderedDict[Part, int] = OrderedDict()
         self._turn = asyncio.Lock()  # an agent's calls are noted between two events, not within one
         self.ended = False
 
@@ -104,6 +115,8 @@ class Feed:
             del self._listeners[agent_id]
             for part in [part for part in self._seen if part.agent_id == agent_id]:
                 del self._seen[part]
+            for part in [part for part in self._early if part.agent_id == agent_id]:
+                del self._early[part]
 
     async def run(self) -> None:
         """Tell until cancelled, or until the gateway stops."""
@@ -151,27 +164,25 @@ class Feed:
     async def _tell_change(self, told: Told) -> None:
         changed = _changed(told.event.data)
         moved = [
-            (part, seen, states)
+            move
             for agent in changed.agents
             if agent.agent_id in self._listeners
-            for part, seen, states in self._moves(changed, agent)
+            for move in self._moves(changed, agent)
         ]
-        attached = changed.change.rule == "data_attached"
         view = None
-        if any(states or attached for _, _, states in moved):
+        if any(move.states or move.attached for move in moved):
             view = await self._desk.stored_view(self._tenant, changed.call_id)
-        for part, seen, states in moved:
+        for part, seen, states, attached in moved:
             self._remember(part, seen)
-            if view is None:
-                continue
-            for state in states:
-                self._publish(part.agent_id, "StateChange", view, state)
-            if attached and seen.state in ON_CALL:
-                self._publish(part.agent_id, "AttachedDataChanged", view, seen.state)
+            if self._is_due(part, seen.version):
+                del self._early[part]
+            if view is not None:
+                for state in states:
+                    self._publish(part.agent_id, "StateChange", view, state)
+                if attached:
+                    self._publish(part.agent_id, "AttachedDataChanged", view, seen.state)
 
-    def _moves(
-        self, changed: CallChanged, agent: AgentChanged
-    ) -> Sequence[tuple[Part, Seen, Sequence[str]]]:
+    def _moves(self, changed: CallChanged, agent: AgentChanged) -> Sequence[Move]:
         """What is new of this agent's part; nothing where the version has been seen before."""
         part = Part(changed.call_id, agent.agent_id)
         before = self._seen.get(part)
@@ -182,19 +193,35 @@ class Feed:
         states = states_to_tell(state_before, state)
         if not states and state != state_before:
             state = COMPLETED  # its end is not told where nothing of it was
-        return [(part, Seen(changed.version, state), states)]
+        attached = changed.change.rule == _ATTACHED or self._is_due(part, changed.version)
+        return [Move(part, Seen(changed.version, state), states, attached and state in ON_CALL)]
+
+    def _is_due(self, part: Part, version: int) -> bool:
+        """Whether a disposition was put off until this version."""
+        return part in self._early and self._early[part] <= version
 
     async def _tell_disposition(self, told: Told) -> None:
         if told.event.type != _QUEUED:
             return
         said = _said(told.event.data)
         view = await self._desk.stored_view(self._tenant, said.call_id)
-        for agent in () if view is None else view.call.agents:
-            if view is not None and agent.agent_id in self._listeners:
-                seen = self._seen.get(Part(said.call_id, agent.agent_id))
-                state = call_state(view.call, agent) if seen is None else seen.state
-                if state in ON_CALL:
-                    self._publish(agent.agent_id, "AttachedDataChanged", view, state)
+        if view is None:
+            return
+        for agent_id in (agent.agent_id for agent in view.call.agents):
+            part = Part(said.call_id, agent_id)
+            seen = self._seen.get(part)
+            if agent_id not in self._listeners:
+                continue
+            if seen is None or seen.version < said.call_version:
+                self._put_off(part, said.call_version)
+            elif seen.state in ON_CALL:
+                self._publish(agent_id, "AttachedDataChanged", view, seen.state)
+
+    def _put_off(self, part: Part, version: int) -> None:
+        """The disposition is ahead of the call that it was decided on: it is told behind that."""
+        self._early[part] = version
+        if len(self._early) > REMEMBERED_MAX:
+            self._early.popitem(last=False)
 
     def _publish(self, agent_id: str, kind: str, view: CallView, state: str) -> None:
         now_ms = self._desk.clock.now_ms()

@@ -131,6 +131,27 @@ async def test_a_queued_disposition_told_behind_the_release_is_not_told() -> Non
         await ada.nothing()
 
 
+async def test_a_disposition_told_ahead_of_the_call_is_told_behind_it() -> None:
+    async with centre_of() as centre:
+        await talk(centre)
+        ada = await listen(centre)
+        await dispose(centre)
+        assert await ada.states(1) == [CHANGED]
+        (queued,) = centre.log.all(DISPOSITION_EVENTS)
+        value = queued.value.replace(b'"call_version":2', b'"call_version":4')
+        assert value != queued.value
+        put(centre, queued, value)
+        await ada.nothing()
+        await centre.tell("demo", "c-1", "call.held")
+        assert await ada.states(1) == moved("Held")
+        await ada.nothing()
+        await centre.tell("demo", "c-1", "call.retrieved")
+        assert await ada.states(2) == [*moved("Established"), CHANGED]
+        await centre.tell("demo", "c-1", "call.held")
+        assert await ada.states(1) == moved("Held")
+        await ada.nothing()
+
+
 async def test_a_record_that_comes_again_tells_nothing_again() -> None:
     async with centre_of() as centre:
         ada = await listen(centre)
