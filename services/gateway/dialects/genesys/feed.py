@@ -23,6 +23,7 @@ from services.gateway.dialects.genesys.moves import (
     states_to_tell,
 )
 from services.gateway.dialects.genesys.resources import call_state, notification
+from services.gateway.push.bayeux.messages import Refusal
 from services.gateway.push.bayeux.session import BROKEN, STOPPING, Session
 from services.gateway.push.follower import Follower, follow
 from services.gateway.push.hub import Hub
@@ -134,10 +135,14 @@ class Feed:
             _logger.exception("notifications_broke")
             why = BROKEN
         finally:
-            self.ended = True
-            self._follower.leave()
-            for session in [one for group in self._listeners.values() for one in group]:
-                session.end(why)
+            self.end(why)
+
+    def end(self, why: Refusal) -> None:
+        """Tell nobody anything more; twice is once."""
+        self.ended = True
+        self._follower.leave()
+        for session in [one for group in self._listeners.values() for one in group]:
+            session.end(why)
 
     async def _take(self) -> Sequence[Told]:
         try:

@@ -19,7 +19,7 @@ from services.gateway.dialects.genesys.feed import CHANNEL, Feed, open_feed
 from services.gateway.push.bayeux.origin import is_of_another_site
 from services.gateway.push.bayeux.polling import answer_posted, answer_script
 from services.gateway.push.bayeux.protocol import Bayeux
-from services.gateway.push.bayeux.session import Owner, Session
+from services.gateway.push.bayeux.session import STOPPING, Owner, Session
 from services.gateway.push.bayeux.sessions import Full
 from services.gateway.push.bayeux.websocket import Sockets
 from services.gateway.push.hub import Hub
@@ -53,7 +53,7 @@ class Feeds:
             feed, task = self._feeds[tenant_id]
             feed.remove(session)
             if feed.deserted:
-                feed.ended = True
+                feed.end(STOPPING)
                 task.cancel()
                 del self._feeds[tenant_id]
 
@@ -69,9 +69,10 @@ class Feeds:
 
     async def close(self) -> None:
         """End every feed."""
-        tasks = [task for _, task in self._feeds.values()]
-        for task in tasks:
+        for feed, task in self._feeds.values():
+            feed.end(STOPPING)
             task.cancel()
+        tasks = [task for _, task in self._feeds.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -1,5 +1,7 @@
 """What an agent's listener is told of its calls, and of nobody else's."""
 
+from hashlib import sha256
+
 import pytest
 from msgspec.structs import replace
 
@@ -158,7 +160,8 @@ async def test_a_record_that_comes_again_tells_nothing_again() -> None:
         await talk(centre)
         assert await ada.states(1) == moved("Established")
         await centre.tell("demo", "c-1", "call.held")
-        assert await ada.states(1) == moved("Held")
+        await centre.tell("demo", "c-1", "call.disconnected")
+        assert await ada.states(2) == moved("Held", "Released")
         for record in centre.log.all(CALLS_CHANGED):
             put(centre, record)
         await ada.nothing()
@@ -199,16 +202,22 @@ async def test_two_agents_on_one_call_each_see_it_as_their_own() -> None:
 
 
 async def test_another_tenants_calls_are_never_told() -> None:
-    agents = tuple(replace(one, password_sha256="ab" * 32) for one in demo_tenant().agents)
+    digest = sha256(b"other").hexdigest()
+    agents = tuple(replace(one, password_sha256=digest) for one in demo_tenant().agents)
     other = Tenant(id="other", agents=agents, codes=demo_tenant().codes)
     async with centre_of(demo_tenant(), other) as centre:
+        theirs = await listen(centre, "agent-1", "other", on="/**")
         ada = await listen(centre, on="/**")
         await talk(centre, "c-1", tenant="other")
         await centre.tell("other", "c-1", "call.data_attached", user_data={"a": "b"})
-        await centre.tell("other", "c-1", "call.disconnected")
+        assert await theirs.states(2) == [*moved("Established"), CHANGED]
         await ada.nothing()
         await talk(centre, "c-1")
         assert await ada.states(1) == moved("Established")
+        await dispose(centre)
+        assert await ada.states(1) == [CHANGED]
+        await centre.tell("other", "c-1", "call.held")
+        assert await theirs.states(1) == moved("Held")
 
 
 async def test_data_that_the_switch_attaches_is_told_while_the_call_goes_on() -> None:
@@ -366,6 +375,17 @@ async def test_a_broken_feed_lets_its_listeners_begin_anew(
         again = await listen(centre)
         await centre.tell("demo", "c-1", "call.held")
         assert await again.states(1) == moved("Held")
+
+
+async def test_records_that_are_no_longer_kept_let_listeners_begin_anew() -> None:
+    async with centre_of() as centre:
+        ada = await listen(centre)
+        await talk(centre)
+        assert await ada.states(1) == moved("Established")
+        centre.hub._offer_gap(centre.hub.position)
+        (reply,) = await ada.post(CONNECT)
+        assert (reply["successful"], reply["advice"]["reconnect"]) == (False, "handshake")
+        assert reply["error"] == "503::What is told was broken off"
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
