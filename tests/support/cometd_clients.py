@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.parts import PartMissing
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ROOT / ".cache" / "cometd"
 PROGRAM: Final = Path(__file__).parent / "cometd" / "client.mjs"
+NODE_MIN: Final = 20
 WAIT_S: Final = 20.0
 LINE_BYTES_MAX: Final = 1024 * 1024
 
@@ -28,6 +30,10 @@ def node() -> str:
     found = shutil.which("node")
     if found is None:
         raise PartMissing("no node: the CometD client is a program for Node.js")
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+    major = said.removeprefix("v").partition(".")[0]
+    if not major.isdigit() or int(major) < NODE_MIN:
+        raise PartMissing(f"node is {said.strip()}: the CometD client needs {NODE_MIN}")
     if not (PACKAGES / "made-of.json").is_file():
         raise PartMissing("no CometD client: run tests/support/parts.sh")
     return found

@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.fault.network import Network
 from tests.support.cometd_clients import CometdClients, Message, node
 from tests.support.parts import PartMissing
-from tests.support.product import AGENT, SWITCH, Product, cloud_event, free_port
+from tests.support.product import AGENT, SWITCH, ClusterProduct, Product, cloud_event, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 
@@ -126,6 +126,16 @@ async def centre(tmp_path: Path) -> AsyncIterator[Centre]:
         yield Centre(product, http, clients)
 
 
+@pytest_asyncio.fixture
+async def cluster_centre(tmp_path: Path, kafka: str, mongo_url: str) -> AsyncIterator[Centre]:
+    async with (
+        ClusterProduct(tmp_path / "data", kafka, mongo_url, demo_wrap_up_s=WRAP_UP_S) as product,
+        aiohttp.ClientSession() as http,
+        CometdClients() as clients,
+    ):
+        yield Centre(product, http, clients)
+
+
 async def whole_call(centre: Centre, call: str) -> None:
     """Through every state; disposed while it goes on, in wrap-up, and after."""
     await centre.ring(call)
@@ -158,6 +168,23 @@ async def test_a_whole_call(centre: Centre, transport: str, acks: bool) -> None:
     await centre.tell("c-2", "call.retrieved", agent_id="agent-1")
     assert await centre.moves("again", 1) == [("StateChange", "Established")]
     assert len(centre.clients.told["ada"]) == len(WHOLE) + 2
+
+
+@pytest.mark.cluster
+async def test_a_whole_call_on_the_cluster(cluster_centre: Centre) -> None:
+    await cluster_centre.open("ada", "long-polling", acks=True)
+    await cluster_centre.open("again", "websocket")
+    for number in range(1, 6):
+        await whole_call(cluster_centre, f"c-{number}")
+    for name in ("ada", "again"):
+        await cluster_centre.told(name, 5 * len(WHOLE))
+        for number in range(1, 6):
+            moves = [
+                (one["data"]["notificationType"], one["data"]["call"]["state"])
+                for one in cluster_centre.clients.told[name]
+                if one["data"]["call"]["id"] == f"c-{number}"
+            ]
+            assert moves == WHOLE
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
