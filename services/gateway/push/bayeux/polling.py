@@ -14,7 +14,12 @@ from shared.contracts.errors import Refused
 from shared.contracts.limits import BAYEUX_CALLBACK_CHARS_MAX
 
 DEFAULT_CALLBACK: Final = "jsonpcallback"
-_HEADERS: Final = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS: Final = {
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # A browser that does not say whose page asks still keeps the script from another site's.
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 # What a script may call: a name, or names with dots between; nothing that could be a program.
 _callback_matches: Final = re.compile(
     r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z_$][A-Za-z0-9_$]*)*"

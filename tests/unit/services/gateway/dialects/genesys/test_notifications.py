@@ -46,6 +46,9 @@ PATHS = (URL, f"{URL}/", f"{URL}/handshake")
 async def script(centre: Centre, **query: str) -> tuple[int, str, str]:
     """Status, content type and text of a callback-polling request."""
     response = await centre.client.get(f"{URL}?{urlencode(query)}", headers=basic())
+    if response.status == 200:
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     return response.status, response.headers["Content-Type"], await response.text()
 
 
@@ -116,6 +119,7 @@ async def test_long_polling_at_every_path_that_clients_use(path: str) -> None:
         (reply,) = await answer(response)
         assert reply["successful"]
         assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         response = await post(centre, [HANDSHAKE], basic() | {"X-Support-CSRFP": "true"}, path)
         assert (await answer(response))[0]["successful"]
 
