@@ -1,9 +1,9 @@
 """One tenant's calls, told to those of its agents who listen: `StateChange`, `AttachedDataChanged`.
 
 A feed follows the topics once for all listeners of its tenant. What has been told of a call is
-remembered for each agent, by the call's version, so that a record which comes again tells nothing
-again. When an agent's first listener comes, the calls that the agent has then are noted as told:
-a listener hears what changes from now on.
+remembered for each agent, by the call's version, so that a change which comes again tells nothing
+again (a disposition does, with the call as it is then). When an agent's first listener comes, the
+calls that the agent has then are noted as told: a listener hears what changes from now on.
 """
 
 import asyncio
@@ -149,12 +149,21 @@ class Feed:
             return await self._follower.take(events_max=EVENTS_PER_TURN_MAX, wait_s=WAIT_S)
         except TooSlow:
             self._follower.leave()
-            since = self._follower.position
-            self._follower = await follow(self._hub, self._tenant.id, TOPICS, since)
-            return ()
+            await self._follow_again()
         except Unavailable:
             await asyncio.sleep(RETRY_S)
-            return ()
+        return ()
+
+    async def _follow_again(self) -> None:
+        """Go on where the hub has left us behind."""
+        since = self._follower.position
+        while True:
+            try:
+                self._follower = await follow(self._hub, self._tenant.id, TOPICS, since)
+            except Unavailable:
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def _tell(self, told: Told) -> None:
         """Tell of one event, however long the store is away."""

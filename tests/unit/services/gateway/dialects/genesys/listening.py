@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import ClientResponse, encode_basic_auth
 
 from services.gateway.dialects.genesys import Genesys
+from services.gateway.dialects.genesys.notifications import NOTIFICATIONS, Notifications
 from shared.contracts.tenants import Tenant
 from tests.support.centre import Centre, demo_tenant, running_centre
 
@@ -32,6 +33,13 @@ async def centre_of(*tenants: Tenant) -> AsyncIterator[Centre]:
     """A centre that speaks the dialect."""
     async with running_centre(*(tenants or (demo_tenant(),)), dialects=(Genesys(),)) as centre:
         yield centre
+
+
+def served(centre: Centre) -> Notifications:
+    """The server behind the routes."""
+    app = centre.client.app
+    assert app is not None
+    return app[NOTIFICATIONS]
 
 
 class Listener:

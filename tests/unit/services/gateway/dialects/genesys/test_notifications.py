@@ -13,11 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from services.gateway.__main__ import DIALECTS
 from services.gateway.app import build_app
-from services.gateway.dialects.genesys.notifications import (
-    NOTIFICATIONS,
-    Notifications,
-    serve_notifications,
-)
+from services.gateway.dialects.genesys.notifications import serve_notifications
 from services.gateway.push.bayeux import sessions, websocket
 from services.gateway.push.bayeux.session import Owner
 from services.gateway.push.bayeux.sessions import Places
@@ -34,6 +30,7 @@ from tests.unit.services.gateway.dialects.genesys.listening import (
     dispose,
     listen,
     post,
+    served,
     talk,
 )
 
@@ -66,12 +63,6 @@ def give_password(centre: Centre, password: str) -> None:
     ada = msgspec.structs.replace(tenant.agents[0], password_sha256=digest)
     tenant = msgspec.structs.replace(tenant, agents=(ada, *tenant.agents[1:]))
     centre.desk.__dict__["tenants"] = FileTenantDirectory([tenant])
-
-
-def served(centre: Centre) -> Notifications:
-    app = centre.client.app
-    assert app is not None
-    return app[NOTIFICATIONS]
 
 
 class Socket:
