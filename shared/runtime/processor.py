@@ -9,8 +9,8 @@ So whatever dies, wherever: the record comes again, its document is loaded again
 document does not know it yet (it is decided now, for the first time) or it does (watermark), and
 then its effects stand in the outbox and are published before anything newer. See README.md.
 
-While one batch is made durable the next one is decided: it builds on the documents of the other,
-and is written only when all of the other is durable.
+Where much waits, the next batch is decided while one is made durable: it builds on the documents of
+the other, and is written only when all of the other is durable.
 """
 
 import asyncio
@@ -49,8 +49,7 @@ class Processor(Deciding):
     Args:
         records_max: of one batch.
         wait_s: how long a poll waits for the first record.
-        much: behind a batch of so many records more are waiting: the next one is polled at once,
-            else only when the documents are written.
+        much: the next batch is decided ahead behind one of so many records.
     """
 
     def __init__(
@@ -140,34 +139,26 @@ class Processor(Deciding):
         await self._make_durable(consumer, decided)
 
     async def _make_durable(self, consumer: Consumer, decided: Decided) -> None:
-        """Commit the batch, and decide the next one meanwhile."""
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Commit the batch; where much waits, decide the next one meanwhile."""
 
         async def answer() -> None:
-            written.set_result(None)
             if decided.answers:
                 await self._replies.send(decided.answers)
 
         async def commit() -> None:
-            try:
-                await self._commit(consumer, decided.batch, answer)
-            finally:
-                written.cancel()  # where it has failed before: nothing is decided behind it
+            await self._commit(consumer, decided.batch, answer)
             self.turns += 1
             self._observe(decided.turn)
 
         async def decide_ahead() -> None:
-            if decided.turn.records < self._much:
-                await asyncio.wait((written,))  # let some more records come
-            else:
-                await asyncio.sleep(0)  # let the write begin
-            if not written.cancelled():
-                following = self._left or await consumer.poll(
-                    records_max=self._records_max, wait_s=0
-                )
-                if following:
-                    await self._decide_ahead(decided, following)
+            await asyncio.sleep(0)  # let the write begin
+            following = self._left or await consumer.poll(records_max=self._records_max, wait_s=0)
+            if following:
+                await self._decide_ahead(decided, following)
 
+        if decided.turn.records < self._much:
+            await commit()
+            return
         # Both to their end, for a batch half made durable is nobody's; its failure counts first.
         for end in await asyncio.gather(commit(), decide_ahead(), return_exceptions=True):
             if end is not None:

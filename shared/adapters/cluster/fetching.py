@@ -1,26 +1,28 @@
 """Records of a member's partitions, fetched ahead of whoever takes them.
 
-One request per node waits at the brokers for whatever comes next in any of the partitions. The
-next one goes out with its answer, so what comes while a batch is being worked on is here when the
-next is begun. (The client's own fetcher waits until all of an answer was taken; then a batch holds
-what came first, and everything behind it is a turn late.)
+One request per node waits at the brokers for whatever comes next in any of the partitions. Its
+answer is what came first; so before that is taken, one more request gathers what has come since.
+(The client's own fetcher does not: with it, all but the first record of a turn is a turn late.)
 """
 
 import asyncio
+import contextlib
 from collections import deque
+from functools import partial
 from itertools import islice
 from typing import Final
 
 import structlog
 
 from shared.adapters.cluster.broker import Broker, Fetched, Fetches, OutOfRange
-from shared.adapters.cluster.closing import retrieve
 from shared.contracts.envelope import Record
 from shared.contracts.errors import Bug, Unavailable
 from shared.contracts.limits import BATCH_RECORDS_MAX
 from shared.runtime.ports import Positions, TopicPartition
 
 FETCH_WAIT_S: Final = 0.1  # partitions just assigned may wait so long behind those before them
+MUCH: Final = 256  # records here: there are more where these come from
+GATHER_S: Final = 0.1  # as long as may be waited for what has come since
 AHEAD_RECORDS_MAX: Final = 2 * BATCH_RECORDS_MAX  # beyond that nothing more is asked for
 RETRY_S: Final = 0.2
 
@@ -41,6 +43,7 @@ class Fetching:
         self._failing = False  # and it was said
         self._came = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._asking: dict[int, asyncio.Task[None]] = {}  # by node
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -98,10 +101,9 @@ class Fetching:
         """Wait until something can be taken; no longer than `wait_s`."""
         if self._records or self._error is not None:
             return
-        try:
-            await asyncio.wait_for(self._came.wait(), wait_s)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._came.wait()
 
     def position(self, place: TopicPartition, taken: int) -> int:
         """Where the partition goes on behind what was taken of it, which ends at `taken`.
@@ -110,38 +112,55 @@ class Fetching:
         """
         return taken if self._here[place] else max(taken, self._next[place])
 
+    async def gather(self) -> None:
+        """Fetch what has come since, too, where something is here but not much.
+
+        While it waits to be taken nothing more is asked for: else each record that comes would be
+        an answer of its own, and each answer has its price.
+        """
+        if 0 < self._records < MUCH and self._error is None:
+            asked = self._ask_idle(wait_s=0)
+            if asked:
+                await asyncio.wait(asked, timeout=GATHER_S)
+
     async def _run(self) -> None:
-        """One request at a time to each node, whoever leads what by then."""
-        asking: dict[int, asyncio.Task[None]] = {}
+        """Ask whenever nothing is here, or so much that somebody works off a backlog."""
         try:
             while True:
                 self._wanted.clear()
-                if self._records < AHEAD_RECORDS_MAX and self._error is None:
-                    for node, places in self._broker.leaders(self._places).items():
-                        if node not in asking:
-                            asking[node] = asyncio.ensure_future(self._ask(node, places))
-                wanted = asyncio.ensure_future(self._wanted.wait())
-                await asyncio.wait(
-                    (*asking.values(), wanted),
-                    timeout=None if asking else RETRY_S,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                wanted.cancel()
-                for node in [node for node, task in asking.items() if task.done()]:
-                    asking.pop(node).result()
+                few = 0 < self._records < MUCH
+                if not few and self._records < AHEAD_RECORDS_MAX and self._error is None:
+                    self._ask_idle(FETCH_WAIT_S)
+                with contextlib.suppress(TimeoutError):  # then there may be leaders by now
+                    async with asyncio.timeout(None if self._asking else RETRY_S):
+                        await self._wanted.wait()  # `wait_for` may swallow that it is cancelled
         except Exception as error:
             log.exception("fetching_ended")
             self._fail(error)
         finally:
-            for task in asking.values():
+            for task in self._asking.values():
                 task.cancel()
-                task.add_done_callback(retrieve)
 
-    async def _ask(self, node: int, places: list[TopicPartition]) -> None:
+    def _ask_idle(self, wait_s: float) -> list[asyncio.Task[None]]:
+        """Ask every node that is not being asked, whoever leads what by now."""
+        asked = []
+        for node, places in self._broker.leaders(self._places).items():
+            if node not in self._asking:
+                task = asyncio.ensure_future(self._ask(node, places, wait_s))
+                task.add_done_callback(partial(self._answered, node))
+                self._asking[node] = task
+                asked.append(task)
+        return asked
+
+    def _answered(self, node: int, _: asyncio.Task[None]) -> None:
+        del self._asking[node]
+        self._wanted.set()
+
+    async def _ask(self, node: int, places: list[TopicPartition], wait_s: float) -> None:
         begun = self._begun
         offsets = {place: self._next[place] for place in places}
         try:
-            found = await self._broker.fetch_once(node, offsets, wait_s=FETCH_WAIT_S)
+            found = await self._broker.fetch_once(node, offsets, wait_s=wait_s)
         except Unavailable as error:
             if not self._failing:
                 self._failing = True

@@ -189,6 +189,7 @@ class Membership(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc] # sh
             self.consumer._coordinator.check_errors()  # noqa: SLF001 - the background tells nobody
         except kafka_errors.KafkaError as error:
             raise ClientFailed(repr(error)) from error
+        await self._fetching.gather()
         found = self._fetching.take(records_max)
         if not found and wait_s > 0:
             await self._fetching.come(wait_s)

@@ -205,13 +205,14 @@ class SendsAnew(Through):
 class ProjectsLate(HistoryProjection):
     """History moves on before its rows are written."""
 
-    async def turn(self, consumer: Consumer) -> None:
+    async def turn(self, consumer: Consumer) -> bool:
         records = await consumer.poll(records_max=5, wait_s=0)
         positions = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         await consumer.publish_and_advance((), positions)
         lines = self._read(records)
         outcomes = [line.outcome for line in lines if line.outcome is not None]
         await self._store.upsert([line.entry for line in lines], outcomes)
+        return bool(records)
 
 
 class AnswersFirst:

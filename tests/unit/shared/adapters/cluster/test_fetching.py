@@ -87,6 +87,7 @@ class Rig:
         async with asyncio.timeout(5):
             while len(taken) < number:
                 await self.fetching.come(1)
+                await self.fetching.gather()
                 taken += self.fetching.take(number - len(taken))
         return [(record.partition, record.offset) for record in taken]
 
@@ -96,7 +97,10 @@ async def rest() -> None:
         await asyncio.sleep(0)
 
 
-async def test_more_is_asked_for_before_what_came_is_taken() -> None:
+async def test_behind_much_more_is_asked_for_before_it_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching, "MUCH", 3)
     async with Rig() as rig:
         rig.node.add(A, 7)
         rig.fetching.begin({A: 0, B: 0})
@@ -106,7 +110,29 @@ async def test_more_is_asked_for_before_what_came_is_taken() -> None:
         assert sorted(await rig.take(8)) == [*((0, n) for n in range(7)), (1, 0)]
 
 
+async def test_a_few_are_joined_by_what_has_come_since_when_they_are_taken() -> None:
+    async with Rig() as rig:
+        rig.node.add(A, 1)
+        rig.fetching.begin({A: 0, B: 0})
+        await rest()
+        rig.node.add(B, 2)
+        await rest()
+        assert len(rig.node.asked) == 1
+        await rig.fetching.gather()
+        assert len(rig.node.asked) == 2
+        assert len(rig.fetching.take(9)) == 3
+
+
+async def test_what_is_not_here_is_not_gathered() -> None:
+    async with Rig() as rig:
+        rig.fetching.begin({A: 0, B: 0})
+        await rest()
+        await rig.fetching.gather()
+        assert len(rig.node.asked) == 1
+
+
 async def test_no_more_is_asked_for_than_is_allowed_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "MUCH", 2)
     monkeypatch.setattr(fetching, "AHEAD_RECORDS_MAX", 6)
     async with Rig() as rig:
         rig.node.add(A, 100)
