@@ -200,8 +200,7 @@ async def test_what_can_never_be_read_is_told_behind_what_came_before(
         await rest()
         rig.node.wrong = wrong
         rig.node.add(A, 1)
-        await rest()
-        assert len(await rig.take(3)) == 3
+        assert len(await rig.take(2)) == 2  # the third can't be had
         for _ in range(2):  # and it stays
             await rig.fetching.come(1)
             with pytest.raises(Bug, match=said):
