@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from shared.contracts import limits
 from shared.contracts.calls import AgentOnCall, Call, Phase, WrapUpRules
+from shared.contracts.subjects import subjects_of
 from shared.contracts.telephony import EventData, TimerDue
 
 COLLECTION: Final = "calls"
@@ -155,10 +156,10 @@ def is_armed(state: CallState, timer: TimerDue) -> bool:
 def tags(call: Call) -> tuple[str, ...]:
     """What a call can be found by: its agents, and the subjects that its disposition concerns."""
     found = [f"agent:{agent.agent_id}" for agent in call.agents]
-    if call.customer_id is not None:
-        found.append(f"customer:{call.customer_id}")
-        if call.campaign_id is not None:
-            found.append(f"enrolment:{call.campaign_id}:{call.customer_id}")
-    if call.record_id is not None:
-        found.append(f"record:{call.project_id or ''}:{call.record_id}")
-    return tuple(found)
+    about = subjects_of(
+        customer_id=call.customer_id,
+        campaign_id=call.campaign_id,
+        project_id=call.project_id,
+        record_id=call.record_id,
+    )
+    return (*found, *(subject.name for subject in about))

@@ -21,7 +21,7 @@ from shared.contracts import limits
 from shared.contracts.calls import WrapUpRules
 from shared.contracts.envelope import Event, Record, from_headers, reply_to_of
 from shared.contracts.errors import Poison
-from shared.contracts.ids import call_key, is_id, is_tenant_id
+from shared.contracts.ids import call_key, is_call_id, is_tenant_id
 from shared.contracts.instants import from_datetime
 from shared.contracts.telephony import TIMER_DUE, decode_data
 from shared.contracts.tenants import Tenant
@@ -129,7 +129,7 @@ class CallstateTopology:
 
 
 def _check(event: Event, record: Record) -> None:
-    if not is_tenant_id(event.tenant) or not is_id(event.subject):
+    if not is_tenant_id(event.tenant) or not is_call_id(event.subject):
         raise Poison("bad_envelope", "tenant or subject is not an id")
     if record.key != call_key(event.tenant, event.subject):
         raise Poison("bad_key", "the record key is not that of its tenant and subject")

@@ -14,7 +14,7 @@ from msgspec import Struct
 from shared.contracts import limits
 from shared.contracts.dispositions import DispositionRequest, Policy
 from shared.contracts.errors import Refused
-from shared.contracts.ids import is_id
+from shared.contracts.ids import is_call_id, is_id
 from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.tenants import Tenant
 from shared.contracts.values import check_json, check_text
@@ -100,7 +100,7 @@ def request_id_of(tenant_id: str, call_id: str, idempotency_key: str) -> str:
 
 def _check_shape(asked: Asked, key: str) -> None:
     """Refuse what a store or a log could not hold, whichever dialect let it through."""
-    if not is_id(asked.call_id) or not is_id(asked.agent_id):
+    if not is_call_id(asked.call_id) or not is_id(asked.agent_id):
         raise Refused("validation", "an id breaks the pattern of ids")
     try:
         check_json({key: asked.code})  # it is to stand in user data, under these very rules

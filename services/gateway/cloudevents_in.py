@@ -27,7 +27,7 @@ from services.gateway.well_formed import read_plain
 from shared.contracts import limits
 from shared.contracts.envelope import Event
 from shared.contracts.errors import Poison, Refused
-from shared.contracts.ids import is_id
+from shared.contracts.ids import is_call_id
 from shared.contracts.instants import from_datetime, is_rfc_3339
 from shared.contracts.telephony import TIMER_DUE, decode_data
 
@@ -218,7 +218,7 @@ def _check_attributes(attributes: dict[str, Any]) -> None:
         value = attributes[name]
         if len(value) > limits.TEXT_CHARS_MAX or not value.isprintable():
             raise _Wrong(name, f"1 to {limits.TEXT_CHARS_MAX} printable characters")
-    if not is_id(attributes["subject"]):
+    if not is_call_id(attributes["subject"]):
         raise _Wrong("subject", "the call id: not an id")
     if not _is_json(attributes.get("datacontenttype", "application/json")):
         raise _Wrong("datacontenttype", "data is JSON")

@@ -34,9 +34,13 @@ TOPICS: Final = {
         Topic(TELEPHONY_EVENTS, "what switches and timers say of calls"),
         Topic(CALLS_CHANGED, "the call after each change", told=True),
         Topic(DISPOSITION_REQUESTS, "one request each"),
-        Topic(DISPOSITION_EVENTS, "queued, saved, corrected, missed, refused", told=True),
+        Topic(
+            DISPOSITION_EVENTS,
+            "queued, saved, corrected, missed, refused; status changed",
+            told=True,
+        ),
         Topic(USER_EVENTS, "EventUserEvent: dispositions after release", told=True),
-        Topic(SWITCH_COMMANDS, "pause, release, attach data", told=True),
+        Topic(SWITCH_COMMANDS, "pause, release, attach data, send a message", told=True),
         Topic(GATEWAY_REPLIES, "answers to the waiting gateway"),
     )
 }

@@ -69,9 +69,9 @@ def test_a_released_call_waits_for_nothing() -> None:
         ({"agent_id": "ann"}, ("agent:ann",)),
         ({"customer_id": 77}, ("customer:77",)),
         ({"campaign_id": "c1"}, ()),
-        ({"customer_id": "x", "campaign_id": "c1"}, ("customer:x", "enrolment:c1:x")),
-        ({"record_id": 5, "project_id": 17}, ("record:17:5",)),
-        ({"record_id": 5}, ("record::5",)),
+        ({"customer_id": "x", "campaign_id": "c1"}, ("customer:x", "enrolment:c1/x")),
+        ({"record_id": 5, "project_id": 17}, ("record:17/5",)),
+        ({"record_id": 5}, ("record:5",)),
     ],
 )
 def test_a_call_is_found_by_agents_and_subjects(
