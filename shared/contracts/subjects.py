@@ -260,15 +260,17 @@ class MessageCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
     subtenant_id: str | None = None
 
 
+_FIELDS: dict[Kind, tuple[str, str]] = {
+    "customer": ("customer_id", "subtenant_id"),
+    "enrolment": ("customer_id", "campaign_id"),
+    "record": ("record_id", "project_id"),
+}
+
+
 def ids_of(subject: Subject) -> dict[str, str]:
     """The subject's ids by the fields that tell them."""
-    match subject.kind:
-        case "customer":
-            fields = {"customer_id": subject.id, "subtenant_id": subject.within}
-        case "enrolment":
-            fields = {"customer_id": subject.id, "campaign_id": subject.within}
-        case "record":
-            fields = {"record_id": subject.id, "project_id": subject.within}
+    own, within = _FIELDS[subject.kind]
+    fields = {own: subject.id, within: subject.within}
     return {name: value for name, value in fields.items() if value is not None}
 
 

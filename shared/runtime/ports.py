@@ -86,6 +86,13 @@ class Document(Struct, frozen=True, kw_only=True, rename={"outbox": "effects"}):
     outbox: bytes = b""
 
 
+class Tagged(NamedTuple):
+    """Documents of one tenant that carry one tag."""
+
+    tenant: str
+    tag: str
+
+
 class Page(Struct, frozen=True):
     """One page of documents, newest first, and the cursor that continues it (None: the end)."""
 
@@ -135,6 +142,15 @@ class StateStore(Protocol):
 
         Raises:
             ValueError: the cursor is not one of ours.
+        """
+        ...
+
+    async def tagged(
+        self, collection: str, wanted: Sequence[Tagged], *, each_max: int
+    ) -> dict[Tagged, list[Document]]:
+        """For each tenant and tag that documents carry the newest few of them, newest first.
+
+        At most `each_max` each; nothing for a tag that none carries. Outboxes may be left out.
         """
         ...
 

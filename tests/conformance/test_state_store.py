@@ -3,13 +3,14 @@
 import asyncio
 import base64
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from shared.contracts.envelope import Message
 from shared.contracts.errors import WriteConflict
-from shared.runtime.ports import Document, Effect, Index, StateStore, pack
+from shared.runtime.ports import Document, Effect, Index, StateStore, Tagged, pack
 from tests.conformance.adapters import STORES, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
@@ -354,3 +355,40 @@ async def test_a_deadline_moves_and_goes_with_the_document(parts: Parts) -> None
     assert len(await parts.store.due("calls", 200)) == 1
     await parts.store.save([call(revision=3)])
     assert await parts.store.due("calls", 10_000) == []
+
+
+async def newest_of_each(store: StateStore, *wanted: tuple[str, str], each_max: int = 2) -> Any:
+    found = await store.tagged("calls", [Tagged(*one) for one in wanted], each_max=each_max)
+    return {tuple(one): [document.key for document in some] for one, some in found.items()}
+
+
+async def test_of_each_tag_asked_for_the_newest_few_are_read(parts: Parts) -> None:
+    await parts.store.save(
+        [
+            *(call(f"demo:{n}", created_ms=n // 2, tags=("customer:1",)) for n in range(5)),
+            call("demo:5", created_ms=0, tags=("customer:2", "record:17/1")),
+            call("demo:6", created_ms=9, tags=("customer:3",)),
+            call("other:7", created_ms=9, tags=("customer:1",)),
+            replace(call("demo:8", created_ms=9, tags=("customer:1",)), collection="subjects"),
+        ]
+    )
+    wanted = [("demo", tag) for tag in ("customer:1", "customer:2", "record:17/1", "customer:4")]
+    assert await newest_of_each(parts.store, *wanted, ("other", "customer:1")) == {
+        ("demo", "customer:1"): ["demo:4", "demo:3"],
+        ("demo", "customer:2"): ["demo:5"],
+        ("demo", "record:17/1"): ["demo:5"],
+        ("other", "customer:1"): ["other:7"],
+    }
+    assert await newest_of_each(parts.store, ("demo", "customer:1"), each_max=9) == {
+        ("demo", "customer:1"): [f"demo:{n}" for n in (4, 3, 2, 1, 0)]
+    }
+    assert await newest_of_each(parts.store) == {}
+    assert await newest_of_each(parts.store, ("demo", "customer"), ("dem", "customer:1")) == {}
+
+
+async def test_more_tags_than_one_query_takes_are_read_as_well(parts: Parts) -> None:
+    await parts.store.save(
+        [call(f"demo:{n}", created_ms=n, tags=(f"record:17/{n}",)) for n in range(0, 1100, 2)]
+    )
+    found = await newest_of_each(parts.store, *(("demo", f"record:17/{n}") for n in range(1100)))
+    assert found == {("demo", f"record:17/{n}"): [f"demo:{n}"] for n in range(0, 1100, 2)}

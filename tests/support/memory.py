@@ -27,6 +27,7 @@ from shared.runtime.ports import (
     Document,
     Page,
     Positions,
+    Tagged,
     TopicPartition,
 )
 
@@ -219,7 +220,7 @@ class MemoryConsumer:
 
 
 class MemoryStateStore:
-    """`StateStore`. Places that can fail: `load`, `save`, `find`, `due`."""
+    """`StateStore`. Places that can fail: `load`, `save`, `find`, `tagged`, `due`."""
 
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], Document] = {}
@@ -286,6 +287,17 @@ class MemoryStateStore:
         ]
         page, following = _page(found, cursor, limit, (int, str))
         return Page(tuple(page), following)
+
+    async def tagged(
+        self, collection: str, wanted: Sequence[Tagged], *, each_max: int
+    ) -> dict[Tagged, list[Document]]:
+        self.faults.run("tagged", lambda: None)
+        found: dict[Tagged, list[Document]] = {}
+        for one in wanted:
+            page = await self.find(collection, one.tenant, tag=one.tag, limit=each_max)
+            if page.documents:
+                found[one] = list(page.documents)
+        return found
 
     async def due(
         self, collection: str, now_ms: int, *, after: tuple[int, str] = (-1, ""), limit: int = 1000

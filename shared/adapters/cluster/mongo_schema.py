@@ -18,7 +18,7 @@ from shared.contracts.errors import AftercallError
 VERSION: Final = 1
 INDEX_BUILD_S: Final = 600.0  # over all documents there are; at once where there are none
 
-LISTED: Final = frozenset({"calls"})
+LISTED: Final = frozenset({"calls", "subjects"})
 """Collections whose documents are found by more than their key. Rows written before a collection
 joined them lack the fields, so one with documents joins by a new version only."""
 

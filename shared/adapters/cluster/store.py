@@ -7,20 +7,28 @@ own: it is most of a document, and only who publishes what a crash has left read
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 from pymongo import InsertOne, ReplaceOne
 
-from shared.adapters.cluster.mongo_client import Collection, Database, Row, bulk_written
+from shared.adapters.cluster.mongo_client import (
+    Collection,
+    Database,
+    Row,
+    aggregated,
+    bulk_written,
+)
 from shared.adapters.cluster.mongo_schema import ALL, LISTED, in_phase, tagged
 from shared.adapters.cluster.mongo_waiting import Writes, answered
 from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.contracts.errors import Bug, WriteConflict
-from shared.runtime.ports import Document, Page
+from shared.runtime.ports import Document, Page, Tagged
 
 BODY_BYTES_MAX: Final = 15 * 1024 * 1024  # a row of BSON ends at 16 MiB, its other fields included
+TAGS_PER_QUERY_MAX: Final = 200  # a pipeline ends at 1,000 stages
 NOT_OURS: Final = (KeyError, TypeError, msgspec.DecodeError)  # the last also for a wrong shape
 
 _Write = InsertOne[Row] | ReplaceOne[Row]
@@ -83,6 +91,26 @@ class MongoStateStore:
             return Page(shown, None)
         return Page(shown, write_cursor((shown[-1].index.created_ms, shown[-1].key)))
 
+    async def tagged(
+        self, collection: str, wanted: Sequence[Tagged], *, each_max: int
+    ) -> dict[Tagged, list[Document]]:
+        """See `StateStore`. One query for some hundred tags, each of which reads its few alone."""
+        _check_listed(collection)
+        found: defaultdict[Tagged, list[Document]] = defaultdict(list)
+        for start in range(0, len(wanted), TAGS_PER_QUERY_MAX):
+            some = wanted[start : start + TAGS_PER_QUERY_MAX]
+            rows = await answered(
+                f"read {collection}",
+                partial(
+                    aggregated,
+                    self._database[collection],
+                    _newest_of_each(collection, some, each_max),
+                ),
+            )
+            for row in rows:
+                found[some[row["at"]]].append(_document(collection, row))
+        return dict(found)
+
     async def due(
         self, collection: str, now_ms: int, *, after: tuple[int, str] = (-1, ""), limit: int = 1000
     ) -> list[Document]:
@@ -101,6 +129,21 @@ class MongoStateStore:
     ) -> list[Row]:
         cursor = self._database[collection].find(wanted, shown, **more)
         return await answered(f"read {collection}", lambda: cursor.to_list(None))
+
+
+def _newest_of_each(collection: str, wanted: Sequence[Tagged], each_max: int) -> list[Row]:
+    """The newest few of the first, then, as a pipeline of its own each, those of the others."""
+    pipelines: list[list[Row]] = [
+        [
+            {"$match": {"tenant": one.tenant, "found": tagged(one.tag)}},
+            {"$sort": dict(_NEWEST)},
+            {"$limit": each_max},
+            {"$project": {"body": 1, "at": {"$literal": at}}},
+        ]
+        for at, one in enumerate(wanted)
+    ]
+    first, *others = pipelines
+    return [*first, *({"$unionWith": {"coll": collection, "pipeline": one}} for one in others)]
 
 
 def _found(phase: str | None, tag: str | None) -> str | Row:

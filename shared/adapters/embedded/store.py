@@ -16,7 +16,7 @@ from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.bulk import execute_rows
 from shared.adapters.embedded.engine import SqliteEngine
 from shared.contracts.errors import WriteConflict
-from shared.runtime.ports import Document, Page
+from shared.runtime.ports import Document, Page, Tagged
 
 KEYS_PER_QUERY_MAX: Final = 500  # every build of SQLite takes that many parameters
 
@@ -39,6 +39,11 @@ _TAG: Final = """
     FROM (VALUES {rows}) AS new JOIN documents ON collection = new.column2 AND key = new.column3
 """
 _LOAD: Final = "SELECT key, body FROM documents WHERE collection = ? AND key IN ({marks})"
+_TAGGED: Final = """
+    SELECT d.body FROM tags AS t JOIN documents AS d USING (collection, key)
+    WHERE t.collection = ? AND t.tenant = ? AND t.tag = ?
+    ORDER BY t.created_ms DESC, t.key DESC LIMIT ?
+"""
 _DUE: Final = """
     SELECT body FROM documents
     WHERE collection = ? AND due_ms <= ? AND (due_ms, key) > (?, ?) ORDER BY due_ms, key LIMIT ?
@@ -92,6 +97,20 @@ class SqliteStateStore:
         shown = rows[:limit]
         following = write_cursor(shown[-1][1:]) if len(rows) > limit else None
         return Page(tuple(_decode(body) for body, _, _ in shown), following)
+
+    async def tagged(
+        self, collection: str, wanted: Sequence[Tagged], *, each_max: int
+    ) -> dict[Tagged, list[Document]]:
+        """See `StateStore`."""
+        found: dict[Tagged, list[Document]] = {}
+        for start in range(0, len(wanted), KEYS_PER_QUERY_MAX):
+            some = wanted[start : start + KEYS_PER_QUERY_MAX]
+            found |= self._engine.read_here(
+                partial(_tagged, collection=collection, wanted=some, each_max=each_max)
+            )
+            if len(wanted) > KEYS_PER_QUERY_MAX:
+                await asyncio.sleep(0)
+        return found
 
     async def due(
         self, collection: str, now_ms: int, *, after: tuple[int, str] = (-1, ""), limit: int = 1000
@@ -153,6 +172,17 @@ def _load(
     sql = _LOAD.format(marks=",".join("?" * len(keys)))
     rows = connection.execute(sql, (collection, *keys)).fetchall()
     return {key: _decode(body) for key, body in rows}
+
+
+def _tagged(
+    connection: sqlite3.Connection, collection: str, wanted: Sequence[Tagged], each_max: int
+) -> dict[Tagged, list[Document]]:
+    found: dict[Tagged, list[Document]] = {}
+    for one in wanted:
+        rows = connection.execute(_TAGGED, (collection, *one, each_max)).fetchall()
+        if rows:
+            found[one] = [_decode(body) for (body,) in rows]
+    return found
 
 
 def _search(
