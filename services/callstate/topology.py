@@ -5,7 +5,7 @@ is not understood is a dead letter with its reason, and the calls behind it don'
 """
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,7 +30,7 @@ from shared.contracts.values import check_text, parse_json
 from shared.kernel import Decision
 from shared.runtime.ports import Index
 from shared.runtime.tenants import TenantDirectory
-from shared.runtime.topology import Aggregate, Routed
+from shared.runtime.topology import Aggregate, Beside, Routed
 
 STRUCTURED: Final = b"application/cloudevents+json"
 # The SDK makes up an id, a time or a version that is missing; then no two tellings were ever equal.
@@ -75,7 +75,7 @@ class CallstateTopology:
         self.source = "/aftercall/callstate"
         self.topics: tuple[str, ...] = (TELEPHONY_EVENTS,)
         self.aggregates: Mapping[str, Aggregate] = {COLLECTION: Calls()}
-        self.beside: str | None = None
+        self.beside: Mapping[str, Beside] = {}
         self._tenants = tenants
         self._made: dict[str, tuple[Tenant, WrapUpRules]] = {}  # of each tenant as it was last seen
 
@@ -125,6 +125,10 @@ class CallstateTopology:
 
     def read_beside(self, state: bytes) -> tuple[Any, int]:
         """Never asked for: nothing is read beside a call."""
+        raise NotImplementedError
+
+    def read_tagged(self, states: Sequence[bytes]) -> Any:
+        """Never asked for, either."""
         raise NotImplementedError
 
 

@@ -3,7 +3,8 @@
 Everything told carries ids and codes; a comment, a name or a number never leaves the document.
 """
 
-from typing import Literal
+from hashlib import blake2b
+from typing import Final, Literal
 
 from services.worker.model import OUTCOMES, Given, Row
 from shared.contracts.calls import Call
@@ -16,9 +17,19 @@ from shared.contracts.dispositions import (
     SwitchCommand,
 )
 from shared.contracts.instants import to_wire, to_wire_or_none
+from shared.contracts.subjects import (
+    STATUS_REQUESTED,
+    CallOrigin,
+    StatusPolicy,
+    StatusRequest,
+    Subject,
+    subject_key,
+    subjects_of,
+)
 from shared.contracts.telephony import CALL_RELEASED, CallReleased
 from shared.contracts.topics import (
     DISPOSITION_EVENTS,
+    DISPOSITION_REQUESTS,
     SWITCH_COMMANDS,
     TELEPHONY_EVENTS,
     USER_EVENTS,
@@ -26,6 +37,15 @@ from shared.contracts.topics import (
 from shared.kernel import Publish
 
 Command = Literal["agent.pause", "agent.release", "call.attach_data"]
+FROM_CALL: Final = "call"  # the dialect of a status that a disposition asks for
+
+
+def status_request_id(
+    tenant: str, call_id: str, agent_id: str, revision: int, subject: Subject
+) -> str:
+    """What this disposition asks of this subject, whenever it is asked."""
+    made_of = "\0".join((tenant, call_id, agent_id, str(revision), subject.name)).encode()
+    return f"call-{blake2b(made_of, digest_size=16).hexdigest()}"
 
 
 class Effects:
@@ -83,6 +103,42 @@ class Effects:
         """Ask callstate to release the agent, who may be back on the call before it hears of it."""
         released = CallReleased(agent_id=agent_id, segment=segment)
         self.published.append(Publish(TELEPHONY_EVENTS, CALL_RELEASED, released))
+
+    def status(self, agent_id: str, disposition: Disposition) -> None:
+        """Ask, for each of the call's subjects, that the disposition become its status."""
+        call = self._call
+        if call is None:
+            return
+        for subject in subjects_of(
+            customer_id=call.customer_id,
+            campaign_id=call.campaign_id,
+            project_id=call.project_id,
+            record_id=call.record_id,
+        ):
+            key = subject_key(self._given.tenant, subject)
+            request = self._status_request(subject, agent_id, disposition)
+            self.published.append(
+                Publish(DISPOSITION_REQUESTS, STATUS_REQUESTED, request, key, subject.name)
+            )
+
+    def _status_request(
+        self, subject: Subject, agent_id: str, disposition: Disposition
+    ) -> StatusRequest:
+        given = self._given
+        request_id = status_request_id(
+            given.tenant, given.call_id, agent_id, disposition.revision, subject
+        )
+        return StatusRequest(
+            request_id=request_id,
+            idempotency_key=request_id,
+            body_hash=request_id,
+            subject=subject.name,
+            status=disposition.code,
+            dialect=FROM_CALL,
+            policy=StatusPolicy(must_exist=False),
+            callback_ms=disposition.callback_ms,
+            origin=CallOrigin(call_id=given.call_id, agent_id=agent_id),
+        )
 
     def _told(
         self,

@@ -10,22 +10,25 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from services.worker.topology import MALFORMED, read_changed, read_event, read_request
+from services.worker import subject_entries
+from services.worker.lines import Line, an_entry
+from services.worker.subject_topology import MALFORMED
+from services.worker.topology import read_changed, read_event, read_request
 from shared.contracts.dispositions import USER_EVENT, DispositionTold, Origin, Outcome, Previous
 from shared.contracts.envelope import Event, Record
 from shared.contracts.errors import Poison
+from shared.contracts.ids import is_subject_name
 from shared.contracts.instants import from_wire, to_wire
+from shared.contracts.subjects import STATUS_REQUESTED, SUBJECT_NAMED
 from shared.contracts.topics import (
     CALLS_CHANGED,
     DISPOSITION_EVENTS,
     DISPOSITION_REQUESTS,
     USER_EVENTS,
 )
-from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.history import OutcomeRow
 
 _FINAL: Final = ("disposition.saved", "disposition.corrected", USER_EVENT)
-_RANK: Final = {"event": 0, "timer": 0, "request": 1, "verdict": 2}
-_USER_EVENT_RANK: Final = 3  # its sequence counts apart, and it follows what it tells of
 
 _told_decoder: Final = msgspec.json.Decoder(DispositionTold)
 
@@ -79,13 +82,6 @@ class OutcomeBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     record_id: str | None = None
 
 
-class Line(Struct, frozen=True):
-    """What one record comes to."""
-
-    entry: Entry
-    outcome: OutcomeRow | None = None
-
-
 def read(record: Record) -> Line:
     """Read one record of the topics in `READERS`.
 
@@ -116,10 +112,12 @@ def _of_call(record: Record, event: Event) -> Line:
         version=changed.version,
         user_data_keys=change.user_data_keys,
     )
-    return Line(_entry(record, event, body, event.sequence or changed.version))
+    return Line(an_entry(record, event, body, event.sequence or changed.version))
 
 
 def _of_request(record: Record, event: Event) -> Line:
+    if event.type in (STATUS_REQUESTED, SUBJECT_NAMED):
+        return subject_entries.of_request(record, event)
     request = read_request(event)
     body = EntryBody(
         at=to_wire(record.timestamp_ms),
@@ -132,10 +130,12 @@ def _of_request(record: Record, event: Event) -> Line:
         code=request.code,
         key=request.key,
     )
-    return Line(_entry(record, event, body, record.offset))
+    return Line(an_entry(record, event, body, record.offset))
 
 
 def _of_disposition(record: Record, event: Event) -> Line:
+    if is_subject_name(event.subject):
+        return subject_entries.of_status(record, event)
     told = _told_decoder.decode(event.data)
     if (told.tenant, told.call_id) != (event.tenant, event.subject):
         raise Poison("bad_data", "it tells of another call than its envelope")
@@ -159,21 +159,7 @@ def _of_disposition(record: Record, event: Event) -> Line:
         call_version=told.call_version,
     )
     outcome = _outcome(told) if event.type in _FINAL else None
-    return Line(_entry(record, event, body, event.sequence or 0), outcome)
-
-
-def _entry(record: Record, event: Event, body: EntryBody, sequence: int) -> Entry:
-    rank = _USER_EVENT_RANK if record.topic == USER_EVENTS else _RANK[body.kind]
-    return Entry(
-        id=f"{record.topic}:{event.id}",
-        tenant=event.tenant,
-        call_id=event.subject,
-        at_ms=from_wire(body.at),
-        rank=rank,
-        sequence=sequence,
-        body=msgspec.json.encode(body),
-        request_id=body.request_id,
-    )
+    return Line(an_entry(record, event, body, event.sequence or 0), outcome)
 
 
 def _outcome(told: DispositionTold) -> OutcomeRow:

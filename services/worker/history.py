@@ -10,7 +10,8 @@ from typing import Final
 
 import structlog
 
-from services.worker.entries import READERS, Line, read
+from services.worker.entries import READERS, read
+from services.worker.lines import Line
 from shared.contracts.envelope import Record
 from shared.contracts.errors import PartitionsMoved, Poison, Retryable
 from shared.runtime.history import HistoryStore
@@ -87,7 +88,7 @@ class HistoryProjection:
             return False
         lines = self._read(records)
         outcomes = [line.outcome for line in lines if line.outcome is not None]
-        await self._store.upsert([line.entry for line in lines], outcomes)
+        await self._store.upsert([entry for line in lines for entry in line.entries], outcomes)
         positions = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         await consumer.publish_and_advance((), positions)
         return True

@@ -1,25 +1,28 @@
 """The worker as the processor sees it: which record decides on which document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from services.worker import dispositions
+from services.worker import dispositions, subject_topology
 from services.worker.model import CallMoved, DispositionsState, Given, Requested
+from services.worker.subject_topology import COLLECTION as SUBJECTS
+from services.worker.subject_topology import MALFORMED, SubjectsAggregate
 from shared.contracts import limits
 from shared.contracts.calls import Call, CallChanged, CallDocument
 from shared.contracts.dispositions import REQUESTED, DispositionRequest
 from shared.contracts.envelope import Event, Record, from_record
 from shared.contracts.errors import Poison
-from shared.contracts.ids import call_key, is_id, split_key
+from shared.contracts.ids import call_key, is_call_id, is_id, split_key
 from shared.contracts.instants import INSTANT_MS_MAX
+from shared.contracts.subjects import STATUS_REQUESTED, SUBJECT_NAMED
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS
 from shared.contracts.values import check_text
 from shared.kernel import Decision
 from shared.runtime.ports import Index
-from shared.runtime.topology import Aggregate, Routed
+from shared.runtime.topology import Aggregate, Beside, Routed
 
 COLLECTION: Final = "dispositions"
 CALLS: Final = "calls"
@@ -39,8 +42,6 @@ _changed_decoder: Final = msgspec.json.Decoder(CallChanged)
 _state_decoder: Final = msgspec.json.Decoder(DispositionsState)
 _call_decoder: Final = msgspec.json.Decoder(CallDocument)
 _encoder: Final = msgspec.json.Encoder()
-
-MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class DispositionsAggregate:
@@ -82,8 +83,14 @@ class WorkerTopology:
         self.group = "worker"
         self.source = "/aftercall/worker"
         self.topics: tuple[str, ...] = (DISPOSITION_REQUESTS, CALLS_CHANGED)
-        self.aggregates: Mapping[str, Aggregate] = {COLLECTION: DispositionsAggregate()}
-        self.beside: str | None = CALLS
+        self.aggregates: Mapping[str, Aggregate] = {
+            COLLECTION: DispositionsAggregate(),
+            SUBJECTS: SubjectsAggregate(),
+        }
+        self.beside: Mapping[str, Beside] = {
+            COLLECTION: Beside(CALLS),
+            SUBJECTS: Beside(CALLS, by_tag=True),
+        }
 
     def route(self, record: Record) -> Routed:
         """Understand a record.
@@ -91,12 +98,21 @@ class WorkerTopology:
         Raises:
             Poison: `bad_key`, `bad_envelope`, `unknown_type` or `bad_data`.
         """
-        return _moved(record) if record.topic == CALLS_CHANGED else _requested(record)
+        if record.topic == CALLS_CHANGED:
+            return _moved(record)
+        event = read_event(record)
+        if event.type in (STATUS_REQUESTED, SUBJECT_NAMED):
+            return subject_topology.route(record, event)
+        return _requested(record, event)
 
     def read_beside(self, state: bytes) -> tuple[Any, int]:
         """The call, and its version."""
         call = _call_decoder.decode(state).call
         return call, call.version
+
+    def read_tagged(self, states: Sequence[bytes]) -> Any:
+        """What a subject's calls say of it."""
+        return subject_topology.read_calls(states)
 
 
 def seen_again(given: Given) -> CallMoved:
@@ -104,8 +120,7 @@ def seen_again(given: Given) -> CallMoved:
     return CallMoved(tenant=given.tenant, call_id=given.call_id, version=0, now_ms=given.now_ms)
 
 
-def _requested(record: Record) -> Routed:
-    event = read_event(record)
+def _requested(record: Record, event: Event) -> Routed:
     given = Requested(
         tenant=event.tenant,
         call_id=event.subject,
@@ -131,7 +146,7 @@ def _moved(record: Record) -> Routed:
         told = _moved_decoder.decode(record.value)
     except MALFORMED as error:
         raise Poison("bad_data", str(error)) from None
-    if record.key != call_key(told.tenant, told.call_id) or not is_id(told.call_id):
+    if record.key != call_key(told.tenant, told.call_id) or not is_call_id(told.call_id):
         raise Poison("bad_key", "the record key is not that of the call it tells of")
     return Routed(
         collection=COLLECTION,
@@ -180,8 +195,10 @@ def read_request(event: Event) -> DispositionRequest:
 
 def _check(request: DispositionRequest, event: Event) -> None:
     """What the shape alone does not say, and a decision or a store would stumble over."""
-    if request.call_id != event.subject or not is_id(request.agent_id):
-        raise Poison("bad_data", "call_id is not the subject's, or agent_id is no id")
+    if request.call_id != event.subject or not is_call_id(request.call_id):
+        raise Poison("bad_data", "call_id is not the subject's, or no id of a call")
+    if not is_id(request.agent_id):
+        raise Poison("bad_data", "agent_id is no id")
     callback_ms = request.callback_ms
     if callback_ms is not None and not 0 <= callback_ms <= INSTANT_MS_MAX:
         raise Poison("bad_data", "callback_ms is no instant")

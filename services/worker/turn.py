@@ -130,12 +130,14 @@ def _save(turn: Turn, row: Row, agent_id: str, choice: Queued) -> Previous | Non
     if choice.release_after:
         effects.command("agent.release", agent_id, request_id)
         turn.end_wrap_up(agent_id)
+    effects.status(agent_id, disposition)
     return previous
 
 
 def _tell_late(turn: Turn, row: Row, agent_id: str, choice: Queued) -> Previous | None:
     disposition, previous = _dispose(turn, row, agent_id, choice)
     turn.effects.user_event(row, agent_id, disposition, previous)
+    turn.effects.status(agent_id, disposition)
     return previous
 
 

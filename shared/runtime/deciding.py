@@ -23,6 +23,7 @@ from shared.runtime.ports import (
     Effect,
     EventLog,
     StateStore,
+    Tagged,
     TopicPartition,
     unpack,
 )
@@ -172,16 +173,20 @@ class Deciding:
         """Every document of the batch, and what is read beside it, in one query a collection."""
         topology = self._topology
         keys: dict[str, dict[str, int]] = {name: {} for name in topology.aggregates}
+        asked: set[tuple[str, str]] = set()
         for item in routed:
             versions = keys[item.collection]
             if versions.get(item.key, -1) < item.beside_version:
                 versions[item.key] = item.beside_version
+            if not item.alone:
+                asked.add((item.collection, item.key))
         slots: dict[tuple[str, str], Slot] = {}
         for collection, versions in keys.items():
             if not versions:
                 continue
+            wanted = {key: v for key, v in versions.items() if (collection, key) in asked}
             own, beside = await asyncio.gather(
-                self._load_own(collection, versions), self._load_beside(versions)
+                self._load_own(collection, versions), self._load_beside(collection, wanted)
             )
             aggregate = topology.aggregates[collection]
             for key in versions:
@@ -204,11 +209,28 @@ class Deciding:
             found |= await self._store.load(collection, behind)
         return found | underway
 
-    async def _load_beside(self, versions: dict[str, int]) -> dict[str, Any]:
-        """The documents beside, none older than the change that a record has told of."""
-        collection = self._topology.beside
-        if collection is None:
+    async def _load_beside(self, collection: str, versions: dict[str, int]) -> dict[str, Any]:
+        """What is read beside documents of this collection, by their keys."""
+        beside = self._topology.beside.get(collection)
+        if beside is None or not versions:
             return {}
+        if beside.by_tag:
+            return await self._load_tagged(beside.collection, list(versions))
+        return await self._load_versions(beside.collection, versions)
+
+    async def _load_tagged(self, collection: str, keys: Sequence[str]) -> dict[str, Any]:
+        """What the newest documents that carry a key's name as their tag come to."""
+        wanted = {key: Tagged(*key.split(":", 1)) for key in keys}
+        found = await self._store.tagged(
+            collection, list(wanted.values()), each_max=limits.CALLS_BESIDE_MAX
+        )
+        return {
+            key: self._topology.read_tagged([document.state for document in found.get(one, ())])
+            for key, one in wanted.items()
+        }
+
+    async def _load_versions(self, collection: str, versions: dict[str, int]) -> dict[str, Any]:
+        """The documents of the same keys, none older than the change that a record has told of."""
         beside: dict[str, Any] = {}
         waiting = list(versions)
         for _ in range(STALE_READS_MAX):

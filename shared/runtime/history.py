@@ -5,13 +5,13 @@ compare-and-set.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One line of a call's history.
+    """One line of the history of a call, or of a subject: then `call_id` is its name.
 
     Attributes:
         id: of the record it was read from (`{topic}:{ce_id}`); the upsert key.
@@ -30,8 +30,17 @@ class Entry(Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
+NOT_COUNTED: Final = ""
+
+
 class OutcomeRow(Struct, frozen=True, kw_only=True):
-    """The newest disposition of one agent on one call; a higher `revision` replaces a lower."""
+    """The newest disposition of one agent on one call; a higher `revision` replaces a lower.
+
+    Or the newest status of a subject, which has its name as `call_id`, and no agent.
+
+    Attributes:
+        code: `NOT_COUNTED`: there is none any more, and no list or report shows the row.
+    """
 
     tenant: str
     call_id: str

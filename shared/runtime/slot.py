@@ -50,8 +50,10 @@ class Slot:
         counter = publish.topic if key == routed.key else f"{publish.topic}|{key}"
         sequence = self.sequences.get(counter, 0) + 1
         self.sequences[counter] = sequence
+        # Of another's key each document that has something for it counts by itself.
+        named = key if key == routed.key else f"{routed.key}>{key}"
         event = Event(
-            id=f"{publish.topic}:{key}:{sequence}",
+            id=f"{publish.topic}:{named}:{sequence}",
             source=source,
             type=publish.type,
             subject=publish.subject or routed.subject,

@@ -1,6 +1,6 @@
 """What a service tells the processor: its topics, how a record finds its document, its decider."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ class Routed(Struct, frozen=True, kw_only=True):
         input: for the decider; holds `now`.
         tenant, subject: for the envelope of what follows from it.
         beside_version: the version that the document read beside must have reached.
+        alone: what stands beside the document is not asked for; it is not read for this input.
         look: the input is nothing but a reason to look at the document read beside, so that with
             nothing decided in between a second look does nothing.
     """
@@ -29,7 +30,20 @@ class Routed(Struct, frozen=True, kw_only=True):
     input: Any
     reply_to: ReplyTo | None = None
     beside_version: int = 0
+    alone: bool = False
     look: bool = False
+
+
+class Beside(Struct, frozen=True):
+    """What is read beside the documents of one collection.
+
+    Attributes:
+        collection: that of the document of the same key; or, `by_tag`, of the newest few documents
+            that carry the key, without its tenant, as a tag.
+    """
+
+    collection: str
+    by_tag: bool = False
 
 
 class Aggregate(Protocol):
@@ -48,7 +62,7 @@ class Aggregate(Protocol):
         ...
 
     def decide(self, state: Any, given: Any, beside: Any) -> Decision[Any]:
-        """The rules. `beside` is what `Topology.read_beside` made of the other document."""
+        """The rules. `beside` is what the topology made of the documents read beside."""
         ...
 
     def again(self, state: Any, given: Any, beside: Any) -> Decision[Any]:
@@ -72,14 +86,14 @@ class Topology(Protocol):
         source: CloudEvents `source` of what it writes.
         topics: what it reads.
         aggregates: by collection.
-        beside: the collection whose document of the same key is read with each; None for none.
+        beside: by collection of an aggregate what is read with each of its documents, if anything.
     """
 
     group: str
     source: str
     topics: tuple[str, ...]
     aggregates: Mapping[str, Aggregate]
-    beside: str | None
+    beside: Mapping[str, Beside]
 
     def route(self, record: Record) -> Routed:
         """Understand a record.
@@ -91,4 +105,8 @@ class Topology(Protocol):
 
     def read_beside(self, state: bytes) -> tuple[Any, int]:
         """The document read beside, and its version."""
+        ...
+
+    def read_tagged(self, states: Sequence[bytes]) -> Any:
+        """The documents read beside by their tag; there may be none."""
         ...

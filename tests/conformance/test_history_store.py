@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from shared.contracts.instants import from_wire
-from shared.runtime.history import GROUPS, Count, Entry, HistoryStore, OutcomeRow
+from shared.runtime.history import GROUPS, NOT_COUNTED, Count, Entry, HistoryStore, OutcomeRow
 from tests.conformance.adapters import STORES, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
@@ -263,3 +263,14 @@ async def test_a_correction_moves_the_count(parts: Parts) -> None:
     await parts.history.upsert([], [outcome()])
     await parts.history.upsert([], [replace(outcome(), revision=2, code="Referred")])
     assert await counted(parts.history, "code") == [Count(("Referred",), 1)]
+
+
+async def test_an_outcome_that_was_taken_away_is_neither_counted_nor_listed(parts: Parts) -> None:
+    there = outcome("customer:7", "", code="Interested", origin="status")
+    await parts.history.upsert([], [there, outcome()])
+    assert await counted(parts.history, "code") == [Count(("Interested",), 1), Count(("Sale",), 1)]
+    assert sorted(await bodies(parts.history)) == [b"call-1 agent-1", b"customer:7 "]
+    await parts.history.upsert([], [replace(there, revision=2, code=NOT_COUNTED)])
+    assert await counted(parts.history, "code") == [Count(("Sale",), 1)]
+    assert await counted(parts.history, "origin") == [Count(("wrap_up",), 1)]
+    assert await bodies(parts.history) == [b"call-1 agent-1"]

@@ -19,11 +19,14 @@ from msgspec.structs import replace
 
 from services.callstate.timers import TimerSweep
 from services.callstate.topology import CallstateTopology
+from services.worker.subjects import TABLE as SUBJECTS
 from services.worker.topology import WorkerTopology
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.dispositions import Policy
 from shared.contracts.envelope import Event, Message, to_message
 from shared.contracts.ids import call_key
+from shared.contracts.subjects import STATUS_REQUESTED, StatusPolicy
+from shared.contracts.telephony import CallStarted
 from shared.contracts.tenants import Tenant
 from shared.contracts.topics import DISPOSITION_REQUESTS, TELEPHONY_EVENTS, TOLD, dead
 from shared.runtime.ports import Consumer
@@ -33,12 +36,19 @@ from tests.support.call_scenarios import Scenario, Step, read_all
 from tests.support.centre import demo_tenant
 from tests.support.memory import MemoryReplies
 from tests.unit.services.worker.field import a_request
+from tests.unit.services.worker.subject_field import wish
 
 pytestmark = pytest.mark.timeout(300)
 
 CODES: Final = ("Sale", "Callback", "NotInterested")
 TURNS_MAX: Final = 50
-OUT: Final = (*TOLD, TELEPHONY_EVENTS, dead(TELEPHONY_EVENTS), dead(DISPOSITION_REQUESTS))
+OUT: Final = (
+    *TOLD,
+    TELEPHONY_EVENTS,
+    DISPOSITION_REQUESTS,
+    dead(TELEPHONY_EVENTS),
+    dead(DISPOSITION_REQUESTS),
+)
 
 Outputs = dict[str, Any]
 
@@ -75,7 +85,7 @@ def messages(number: int, place: int, scenario: Scenario, step: Step) -> Iterato
             subject=call_id,
             time_ms=step.event.time_ms,
             tenant=tenant,
-            data=msgspec.json.encode(step.event.data),
+            data=msgspec.json.encode(about(number, step.event.data)),
         )
         yield to_message(event, TELEPHONY_EVENTS, key)
     for agent in sorted({words.split()[0] for words in step.agents.split(", ") if words}):
@@ -97,6 +107,40 @@ def messages(number: int, place: int, scenario: Scenario, step: Step) -> Iterato
             data=msgspec.json.encode(request),
         )
         yield to_message(asked, DISPOSITION_REQUESTS, key)
+    status = status_asked(tenant, number, place, step.now_ms)
+    yield to_message(status, DISPOSITION_REQUESTS, key_of(tenant, number))
+
+
+def about(number: int, data: Any) -> Any:
+    """Each call is about a customer, an enrolment and a record of its own."""
+    if not isinstance(data, CallStarted):
+        return data
+    ids = {"customer_id": number, "campaign_id": "c1", "project_id": 17, "record_id": number}
+    return replace(data, **ids)
+
+
+def key_of(tenant: str, number: int) -> str:
+    return call_key(tenant, f"customer:{number}")
+
+
+def status_asked(tenant: str, number: int, place: int, now_ms: int) -> Event:
+    """Somebody else sets the customer's status, or takes it away, perhaps not during the call."""
+    request = wish(
+        None if place % 3 == 2 else CODES[place % len(CODES)],
+        f"customer:{number}",
+        number=place // 2,
+        policy=StatusPolicy(must_exist=place % 2 == 0, avoid_in_call=place % 3 == 0),
+        send_messages=place % 4 == 0,
+    )
+    return Event(
+        id=f"status-{number}-{place}",
+        source="/test",
+        type=STATUS_REQUESTED,
+        subject=request.subject,
+        time_ms=now_ms,
+        tenant=tenant,
+        data=msgspec.json.encode(request),
+    )
 
 
 class Service:
@@ -187,7 +231,7 @@ async def outputs(parts: Parts) -> Outputs:
                 keys.add(record.key)
                 name = f"{topic} {record.key}"
                 told.setdefault(name, []).append((record.headers, record.value))
-    for collection in ("calls", "dispositions"):
+    for collection in ("calls", "dispositions", "subjects"):
         for key, document in (await parts.store.load(collection, sorted(keys))).items():
             stored = (document.state, document.sequences, document.index)
             told[f"{collection} {key}"] = stored
@@ -236,5 +280,15 @@ def test_the_play_is_worth_comparing(in_memory: Outputs) -> None:
         b"disposition.missed",
         b"EventUserEvent",
         b"call.attach_data",
+        b"status.changed",
+        b"message.send",
     }
+    rules = {
+        rule
+        for name, told in in_memory.items()
+        if name.startswith("disposition.events")
+        for _, value in told
+        if (rule := msgspec.json.decode(value)["rule"]) in {row.rule for row in SUBJECTS}
+    }
+    assert len(rules) >= 5, rules
     assert len([name for name in in_memory if name.startswith("calls ")]) == len(read_all())

@@ -380,7 +380,7 @@ class MemoryHistoryStore:
         return [
             row
             for row in self.newest.values()
-            if row.tenant == tenant and from_ms <= row.decided_ms < to_ms
+            if row.tenant == tenant and from_ms <= row.decided_ms < to_ms and row.code
         ]
 
 

@@ -1,6 +1,6 @@
 """A toy topology for the processor's own tests: every input is told once or more, with a count."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from shared.contracts.errors import Poison
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.kernel import Decision, Publish
 from shared.runtime.ports import Index
-from shared.runtime.topology import Aggregate, Routed
+from shared.runtime.topology import Aggregate, Beside, Routed
 
 
 class Tallied(Struct, frozen=True):
@@ -64,7 +64,7 @@ class TallyTopology:
     group = "tally"
     source = "/tests/tally"
     topics: tuple[str, ...] = (TELEPHONY_EVENTS, DISPOSITION_REQUESTS)
-    beside: str | None = None
+    beside: Mapping[str, Beside] = {}
 
     def __init__(self) -> None:
         self.aggregates: Mapping[str, Aggregate] = {
@@ -88,6 +88,9 @@ class TallyTopology:
 
     def read_beside(self, state: bytes) -> tuple[Any, int]:
         return state, 0
+
+    def read_tagged(self, states: Sequence[bytes]) -> Any:
+        return tuple(states)
 
 
 def said(topic: str, key: str, value: str, *, reply_to: str | None = None) -> Message:

@@ -19,7 +19,7 @@ from shared.adapters.cluster.mongo_errors import DUPLICATE_KEY
 from shared.adapters.cluster.mongo_waiting import Writes, answered
 from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.contracts.instants import to_wire
-from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
+from shared.runtime.history import NOT_COUNTED, Count, Entry, OutcomePage, OutcomeRow
 
 REPORT_S: Final = 20.0  # a million rows are counted in less
 REACH_S: Final = OPERATION_S  # of that: to learn whether there is a primary that answers at all
@@ -92,8 +92,7 @@ class MongoHistoryStore:
         wanted: Row = {"tenant": tenant, "decided_ms": {"$gte": from_ms, "$lt": to_ms}}
         if agent_id is not None:
             wanted["agent_id"] = agent_id
-        if code is not None:
-            wanted["code"] = code
+        wanted["code"] = {"$ne": NOT_COUNTED} if code is None else code
         if cursor is not None:
             wanted = {"$and": [wanted, _before(read_cursor(cursor, tuple[Instant, str, str]))]}
         found = self._outcomes.find(wanted, sort=_NEWEST, limit=limit + 1, batch_size=limit + 1)
@@ -112,7 +111,13 @@ class MongoHistoryStore:
         """See `HistoryStore`. A disposition without a campaign or project counts under `""`."""
         columns = [_COLUMNS[name] for name in group_by]
         pipeline: list[Row] = [
-            {"$match": {"tenant": tenant, "decided_ms": {"$gte": from_ms, "$lt": to_ms}}},
+            {
+                "$match": {
+                    "tenant": tenant,
+                    "decided_ms": {"$gte": from_ms, "$lt": to_ms},
+                    "code": {"$ne": NOT_COUNTED},
+                }
+            },
             {"$group": {"_id": [place for place, _ in columns], "count": {"$sum": 1}}},
         ]
         await self._reach()

@@ -32,7 +32,8 @@ _OF_REQUEST: Final = """
 _OUTCOMES: Final = """
     SELECT body, decided_ms, call_id, agent_id FROM outcomes
     WHERE tenant = :tenant AND decided_ms >= :from_ms AND decided_ms < :to_ms
-        AND (:agent_id IS NULL OR agent_id = :agent_id) AND (:code IS NULL OR code = :code)
+        AND (:agent_id IS NULL OR agent_id = :agent_id)
+        AND code <> '' AND (:code IS NULL OR code = :code)
         AND (decided_ms, call_id, agent_id) < (:at_ms, :at_call, :at_agent)
     ORDER BY decided_ms DESC, call_id DESC, agent_id DESC LIMIT :limit
 """
@@ -118,7 +119,8 @@ class SqliteHistoryStore:
         listed = ", ".join([*columns, "count(*)"])
         places = ", ".join(str(number + 1) for number in range(len(columns))) or "NULL"
         sql = f"""
-            SELECT {listed} FROM outcomes WHERE tenant = ? AND decided_ms >= ? AND decided_ms < ?
+            SELECT {listed} FROM outcomes
+            WHERE tenant = ? AND decided_ms >= ? AND decided_ms < ? AND code <> ''
             GROUP BY {places} ORDER BY {places}
         """  # noqa: S608 - built from the literals above
         rows = await self._engine.report(

@@ -217,6 +217,8 @@ def test_an_event_never_happens_after_it_was_told(ahead_ms: int) -> None:
 
 
 def test_nothing_is_read_beside_a_call() -> None:
-    assert TOPOLOGY.beside is None
+    assert TOPOLOGY.beside == {}
     with pytest.raises(NotImplementedError):
         TOPOLOGY.read_beside(b"")
+    with pytest.raises(NotImplementedError):
+        TOPOLOGY.read_tagged([])

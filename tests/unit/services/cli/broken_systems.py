@@ -66,8 +66,8 @@ class OldReads(MemoryStateStore):
 class TrustsOldReads(Processor):
     """A worker that takes the call as it is read, however old, and goes on where it should not."""
 
-    async def _load_beside(self, versions: dict[str, int]) -> dict[str, Any]:
-        return await super()._load_beside(dict.fromkeys(versions, 0))
+    async def _load_beside(self, collection: str, versions: dict[str, int]) -> dict[str, Any]:
+        return await super()._load_beside(collection, dict.fromkeys(versions, 0))
 
 
 class KeepsLastBatchOnly(Processor):
@@ -211,7 +211,7 @@ class ProjectsLate(HistoryProjection):
         await consumer.publish_and_advance((), positions)
         lines = self._read(records)
         outcomes = [line.outcome for line in lines if line.outcome is not None]
-        await self._store.upsert([line.entry for line in lines], outcomes)
+        await self._store.upsert([entry for line in lines for entry in line.entries], outcomes)
         return bool(records)
 
 

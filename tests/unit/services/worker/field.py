@@ -38,7 +38,7 @@ def a_call(*parts: AgentOnCall, version: int = 1, **more: Any) -> Call:
         phase=phase,
         created_ms=NOW_MS,
         agents=parts,
-        **{"customer_id": "77", "from_": "+4930123456"} | more,
+        **{"from_": "+4930123456"} | more,
     )
 
 

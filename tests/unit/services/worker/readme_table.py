@@ -1,4 +1,4 @@
-"""Draws the decision table of the worker's README from the rules' own table.
+"""Draws the decision tables of the worker's README from the rules' own table.
 
 `python -m tests.unit.services.worker.readme_table` writes it anew; a test says when that is due.
 """
@@ -8,9 +8,11 @@ from typing import Final
 
 from services.worker.dispositions import TABLE
 from services.worker.model import OUTCOMES, Row
+from services.worker.subjects import TABLE as SUBJECTS
 
 README: Final = Path(__file__).parents[4] / "services" / "worker" / "README.md"
 BEGIN: Final = "<!-- table: generated -->"
+BEGIN_SUBJECTS: Final = "<!-- table of subjects: generated -->"
 END: Final = "<!-- end of table -->"
 _HEAD: Final = (
     "| for | the agent is | if | rule | outcome | origin | told |\n|---|---|---|---|---|---|---|\n"
@@ -37,11 +39,23 @@ def _line(row: Row) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
+def render_subjects() -> str:
+    """The same of the subjects' table."""
+    head = "| for | the subject is | rule | outcome | told |\n|---|---|---|---|---|\n"
+    return head + "".join(
+        f"| a {row.given} | {' / '.join(row.subject)} | `{row.rule}` "
+        f"| `{row.problem or row.outcome}` | {row.told and f'`{row.told}`'} |\n"
+        for row in SUBJECTS
+    )
+
+
 def drawn(readme: str) -> str:
-    """The README with its table drawn anew."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{render_table()}{END}{after}"
+    """The README with its tables drawn anew."""
+    for begin, table in ((BEGIN, render_table()), (BEGIN_SUBJECTS, render_subjects())):
+        before, _, rest = readme.partition(begin)
+        _, _, after = rest.partition(END)
+        readme = f"{before}{begin}\n{table}{END}{after}"
+    return readme
 
 
 if __name__ == "__main__":

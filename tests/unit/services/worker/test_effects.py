@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from shared.contracts import limits
 from shared.contracts.calls import WrapUpMode, WrapUpRules
@@ -24,6 +25,7 @@ from tests.unit.services.worker.field import (
 
 TALKING = a_call(part("ann", "active"))
 WRAPPING_UP = a_call(part("ann", "wrap_up"), version=2)
+OF_A_CUSTOMER = replace(WRAPPING_UP, customer_id="77")
 RELEASED = a_call(part("ann", "released"), version=3)
 EVERYTHING = a_request(
     "Callback",
@@ -37,7 +39,7 @@ EVERYTHING = a_request(
 
 
 def test_a_save_in_wrap_up_causes_everything_in_order() -> None:
-    decision, _ = ask(None, WRAPPING_UP, EVERYTHING)
+    decision, _ = ask(None, OF_A_CUSTOMER, EVERYTHING)
 
     assert [(effect.topic, effect.type) for effect in decision.effects] == [
         ("disposition.events", "disposition.saved"),
@@ -46,8 +48,9 @@ def test_a_save_in_wrap_up_causes_everything_in_order() -> None:
         ("switch.commands", "agent.pause"),
         ("switch.commands", "agent.release"),
         ("telephony.events", "call.released"),
+        ("disposition.requests", "status.requested"),
     ]
-    saved, callback, user_event, pause, release, released = map(data, decision.effects)
+    saved, callback, user_event, pause, release, released, status = map(data, decision.effects)
     assert saved == DispositionTold(
         tenant="demo",
         call_id="call-1",
@@ -76,6 +79,11 @@ def test_a_save_in_wrap_up_causes_everything_in_order() -> None:
     )
     assert (release.agent_id, released.agent_id) == ("ann", "ann")
     assert released.segment == 1
+    assert (status.subject, status.status, status.origin.call_id) == (
+        "customer:77",
+        "Callback",
+        "call-1",
+    )
 
 
 def test_what_was_queued_causes_the_same_at_the_end_but_no_user_event() -> None:
@@ -227,7 +235,7 @@ def test_without_its_mode_a_timeout_code_is_not_saved() -> None:
 def test_nothing_personal_is_told() -> None:
     queued, _ = ask(None, TALKING, EVERYTHING)
     effects = [*queued.effects, *see(queued.state, WRAPPING_UP).effects]
-    effects += ask(None, WRAPPING_UP, EVERYTHING)[0].effects
+    effects += ask(None, OF_A_CUSTOMER, EVERYTHING)[0].effects
     effects += ask(None, RELEASED, EVERYTHING)[0].effects
     effects += ask(None, None, EVERYTHING)[0].effects
 

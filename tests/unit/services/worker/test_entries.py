@@ -68,7 +68,7 @@ def test_a_request_stands_without_its_comment() -> None:
 
 
 def test_a_saved_disposition_is_a_verdict_and_an_outcome() -> None:
-    saved = ask(None, WRAPPING_UP, a_request())[0].effects[0]
+    saved = ask(None, replace(WRAPPING_UP, customer_id="77"), a_request())[0].effects[0]
 
     line = read(record(published(saved)))
 

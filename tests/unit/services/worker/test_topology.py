@@ -15,7 +15,7 @@ from shared.contracts.envelope import Record
 from shared.contracts.errors import Poison
 from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.topics import DISPOSITION_REQUESTS
-from shared.runtime.topology import Topology
+from shared.runtime.topology import Beside, Topology
 from tests.unit.services.worker.field import (
     NOW_MS,
     a_call,
@@ -54,7 +54,7 @@ def test_a_change_of_a_call_wants_the_call_at_that_version() -> None:
 
 
 def test_the_call_is_read_beside() -> None:
-    assert TOPOLOGY.beside == "calls"
+    assert TOPOLOGY.beside["dispositions"] == Beside("calls")
     assert TOPOLOGY.read_beside(msgspec.json.encode(CallDocument(TALKING))) == (TALKING, 5)
 
 
@@ -111,7 +111,7 @@ def _of(**fields: Any) -> Record:
         (replace(GOOD, key="other:call-1"), "bad_key"),
         (replace(CHANGED, key="demo:call-2"), "bad_key"),
         (replace(GOOD, headers=()), "bad_envelope"),
-        (record(message(DISPOSITION_REQUESTS, "status.requested", a_request())), "unknown_type"),
+        (record(message(DISPOSITION_REQUESTS, "status.wanted", a_request())), "unknown_type"),
         (replace(GOOD, value=b""), "bad_data"),
         (replace(GOOD, value=b"{}"), "bad_data"),
         (replace(GOOD, value=b'{"request_id": 1}'), "bad_data"),

@@ -1,6 +1,7 @@
 """The processor, step by step: what is durable when, what is answered, what is dropped."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from shared.runtime.dead_letters import put_back
 from shared.runtime.deciding import Turn
 from shared.runtime.ports import Document, Index, TopicPartition, unpack
 from shared.runtime.processor import Processor
-from shared.runtime.topology import Routed
+from shared.runtime.topology import Beside, Routed
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog, MemoryReplies, MemoryStateStore
 from tests.support.tally import TallyTopology, Told, said
@@ -287,7 +288,7 @@ async def test_partitions_that_move_while_a_write_fails_lose_nothing() -> None:
 class BesideTopology(TallyTopology):
     """Reads a document of the same key in collection `calls`; its state is a version number."""
 
-    beside = "calls"
+    beside: Mapping[str, Beside] = {"tallies": Beside("calls")}
 
     def route(self, record: Record) -> Routed:
         version = 0 if record.value == b"any.1" else 2

@@ -1,0 +1,74 @@
+"""What the worker keeps of a subject, what it is given to decide on, and the words of its table."""
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from msgspec import Struct, field
+
+from shared.contracts.subjects import (
+    NamingRequest,
+    StatusOutcome,
+    StatusRequest,
+    StatusVerdict,
+    SubjectDocument,
+)
+
+
+class KeptStatusVerdict(Struct, frozen=True, kw_only=True):
+    """An answer already given. `body_hash` is of the request that was answered."""
+
+    body_hash: str
+    verdict: StatusVerdict
+    kept_ms: int
+
+
+class SubjectState(SubjectDocument, frozen=True, kw_only=True, omit_defaults=True):
+    """The stored form; `SubjectDocument` is what others read of it.
+
+    Attributes:
+        decided_ms: of the newest decision.
+        verdicts: by idempotency key, in the order they were given.
+    """
+
+    decided_ms: int = 0
+    verdicts: dict[str, KeptStatusVerdict] = field(default_factory=dict)
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """Somebody asks for a status, or for none, or makes a subject known."""
+
+    tenant: str
+    request: StatusRequest | NamingRequest
+    now_ms: int
+
+
+class Beside(Struct, frozen=True):
+    """What the calls say of a subject.
+
+    Attributes:
+        named: a call is about it.
+        handled: such a call is not over yet: agents are talking, or in wrap-up.
+    """
+
+    named: bool = False
+    handled: bool = False
+
+
+class Place(StrEnum):
+    """Where the subject stands for this request."""
+
+    UNKNOWN = "not known, and must be"
+    HANDLED = "in a call, and to be left alone"
+    BLANK = "without a status"
+    GIVEN = "with a status"
+
+
+class Row(NamedTuple):
+    """One rule: for which request, when it fits, and what follows."""
+
+    rule: str
+    given: Literal["status", "clear", "name"]
+    subject: tuple[Place, ...]
+    outcome: StatusOutcome
+    told: str = ""
+    problem: str | None = None
