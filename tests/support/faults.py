@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from random import Random
 
 from shared.contracts.envelope import Message, Record
-from shared.runtime.ports import Consumer, Document, EventLog, Positions, StateStore, TopicPartition
+from shared.runtime.ports import (
+    Consumer,
+    Document,
+    EventLog,
+    Positions,
+    StateStore,
+    Tagged,
+    TopicPartition,
+)
 
 POINTS = (
     "polled",
@@ -47,6 +55,11 @@ class FaultyStore:
         self, collection: str, keys: Sequence[str], *, outboxes: bool = True
     ) -> dict[str, Document]:
         return await self._store.load(collection, keys, outboxes=outboxes)
+
+    async def tagged(
+        self, collection: str, wanted: Sequence[Tagged], *, each_max: int
+    ) -> dict[Tagged, list[Document]]:
+        return await self._store.tagged(collection, wanted, each_max=each_max)
 
     async def save(self, documents: Sequence[Document]) -> None:
         self._fault.reach("before_save")

@@ -14,6 +14,7 @@ from services.cli.verify import (
     projection_checks,
     refold_checks,
     request_checks,
+    subject_checks,
     writer_checks,
 )
 from services.cli.verify.result import Result
@@ -44,6 +45,8 @@ CHECKS: Final[dict[str, Check]] = {
     "stored dispositions": disposition_checks.stored,
     "missed": disposition_checks.missed,
     "releases": disposition_checks.releases,
+    "subjects refold": subject_checks.subjects_refold,
+    "statuses asked": subject_checks.statuses_asked,
     "quiescence": document_checks.quiescence,
     "outbox": document_checks.outbox,
     "history entries": projection_checks.entries,

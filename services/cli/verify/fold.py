@@ -34,6 +34,12 @@ class Routes(Struct):
     poison: list[tuple[Record, Poison]]
     moved: list[Record]
 
+    def of(self, collection: str) -> dict[str, list[Item]]:
+        """Those that decide on documents of this collection; no two have one key."""
+        return {
+            key: items for key, items in self.by_key.items() if items[0][1].collection == collection
+        }
+
 
 @lru_cache(maxsize=4)
 def routes(history: History, topology: Topology, topic: str) -> Routes:

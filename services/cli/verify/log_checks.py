@@ -1,7 +1,7 @@
 """Checks of the log alone: offsets, positions, sequences, envelopes."""
 
 from services.cli.verify.result import Result
-from services.cli.verify.snapshot import History, Told, place
+from services.cli.verify.snapshot import History, Told, name_told, place
 from shared.contracts.envelope import Record
 from shared.contracts.errors import Poison
 from shared.contracts.ids import split_key
@@ -122,14 +122,14 @@ def envelopes(history: History) -> Result:
         for told in history.told[topic]:
             result.counted += 1
             try:
-                tenant, call_id = split_key(told.record.key)
+                tenant, name = split_key(told.record.key)
             except Poison as error:
                 result.wrong(f"{place(told.record)}: {error.detail}")
                 continue
             if {told.event.tenant, told.data.tenant} != {tenant}:
                 result.wrong(f"{place(told.record)} names another tenant than its key {tenant}")
-            if {told.event.subject, told.data.call_id} != {call_id}:
-                result.wrong(f"{place(told.record)} names another call than its key {call_id}")
+            if {told.event.subject, name_told(told.data)} != {name}:
+                result.wrong(f"{place(told.record)} names another call than its key {name}")
     return result
 
 

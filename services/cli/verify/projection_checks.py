@@ -21,14 +21,12 @@ def entries(history: History) -> Result:
     expected: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for topic in READERS:
         for record in snapshot.records.get(topic, ()):
-            entry = _entry(record)
-            if entry is None:
-                continue
-            name = (entry.tenant, entry.id)
-            result.counted += name not in expected
-            expected[name].append(entry)
-            if name not in stored and record.offset < snapshot.position(GROUP, record):
-                result.wrong(f"{entry.id} has no line in the history")
+            for entry in _entries(record):
+                name = (entry.tenant, entry.id)
+                result.counted += name not in expected
+                expected[name].append(entry)
+                if name not in stored and record.offset < snapshot.position(GROUP, record):
+                    result.wrong(f"{entry.id} has no line in the history")
     for name, lines in expected.items():
         # Of a request that was told twice, or moved, either may have been read first.
         if name in stored and stored[name] not in lines:
@@ -91,11 +89,11 @@ def _cut(history: History) -> bool:
     return any(place.topic in READERS for place in history.kept)
 
 
-def _entry(record: Record) -> Entry | None:
+def _entries(record: Record) -> tuple[Entry, ...]:
     try:
-        return read(record).entry
+        return read(record).entries
     except Poison:
-        return None
+        return ()
 
 
 def _outcome(record: Record) -> OutcomeRow | None:

@@ -26,6 +26,7 @@ from services.worker.topology import COLLECTION
 from shared.contracts.calls import Call
 from shared.contracts.envelope import Record, from_record
 from shared.contracts.errors import Poison
+from shared.contracts.ids import is_subject_name
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.runtime.ports import Document
 
@@ -39,7 +40,7 @@ def dispositions_refold(history: History) -> Result:
     """
     result = Result(of="calls")
     told = _told_by_worker(history)
-    requests, changes = (routes(history, TOPOLOGY, topic).by_key for topic in READ)
+    requests, changes = (routes(history, TOPOLOGY, topic).of(COLLECTION) for topic in READ)
     events = routes(history, CALLSTATE, TELEPHONY_EVENTS).by_key
     stored = {d.key: d for d in history.snapshot.documents.get(COLLECTION, ())}
     calls = {d.key: d for d in history.snapshot.documents.get(CALLS, ())}
@@ -68,12 +69,14 @@ def dispositions_refold(history: History) -> Result:
 
 
 def _told_by_worker(history: History) -> dict[str, dict[str, list[Record]]]:
-    """By key and topic what the worker told, each record once."""
+    """By call key and topic what the worker told, each record once."""
     found: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for topic in TOLD_BY_WORKER:
         seen: set[tuple[str, str]] = set()
         for record in history.snapshot.records.get(topic, ()):
             if topic == TELEPHONY_EVENTS and ("ce_source", _SOURCE) not in record.headers:
+                continue
+            if is_subject_name(record.key.partition(":")[2]):
                 continue
             name = (record.key, _id(record))
             if name not in seen:

@@ -1,7 +1,6 @@
 """Checks of requests: each has one verdict, kept and told alike, or is a dead letter."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -12,16 +11,27 @@ from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, place
 from services.worker.dispositions import CONFLICT
 from services.worker.model import DispositionsState, KeptVerdict, Requested
-from services.worker.topology import CALLS
+from services.worker.subject_model import SubjectState
+from services.worker.subject_topology import COLLECTION as SUBJECTS
+from services.worker.topology import CALLS, COLLECTION
 from shared.contracts import limits
 from shared.contracts.calls import CallDocument, EventOutcome
 from shared.contracts.dispositions import DispositionTold, Outcome, Verdict
 from shared.contracts.envelope import Record
+from shared.contracts.subjects import StatusVerdict
 from shared.contracts.topics import (
     DISPOSITION_EVENTS,
     DISPOSITION_REQUESTS,
     GATEWAY_REPLIES,
     USER_EVENTS,
+)
+
+Answer = Verdict | StatusVerdict | EventOutcome
+
+_DECODERS: Final[tuple[msgspec.json.Decoder[Answer], ...]] = (
+    msgspec.json.Decoder(Verdict),
+    msgspec.json.Decoder(StatusVerdict),
+    msgspec.json.Decoder(EventOutcome),
 )
 
 
@@ -33,7 +43,7 @@ def verdicts(history: History) -> Result:
         if not history.put_aside(record):
             result.wrong(f"{place(record)} is {poison.reason}, and no dead letter")
     expired = 0
-    for key, items in found.by_key.items():
+    for key, items in found.of(COLLECTION).items():
         state = history.dispositions[key][1] if key in history.dispositions else None
         for record, routed in items:
             result.counted += 1
@@ -86,7 +96,7 @@ def verdicts_told(history: History) -> Result:
             found = told.get((key, kept.verdict.request_id), [])
             if found:
                 _agree(key, kept.verdict, found, result)
-            elif _since(history, key) > kept.kept_ms:
+            elif _since(history, key) >= kept.kept_ms:
                 pruned += 1
             else:
                 result.wrong(
@@ -139,28 +149,42 @@ def _agree(
 def answers(history: History) -> Result:
     """Nobody was answered what is not stored: answers that the log keeps are the kept verdicts."""
     result = Result(of="answers")
-    kept: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
-    for _, state in history.dispositions.values():
-        for one in state.verdicts.values():
-            kept[one.verdict.call_id, one.verdict.request_id].append(one.verdict)
+    kept = _kept_verdicts(history)
     newest = _newest_versions(history)
     for record in history.snapshot.records.get(GATEWAY_REPLIES, ()):
         result.counted += 1
-        match _read_answer(record):
-            case None:
-                result.wrong(f"{place(record)} is no answer of ours")
-            case Verdict() as verdict if verdict.problem == CONFLICT:
-                continue  # answered so, and never kept
-            case Verdict() as verdict:
-                if verdict not in kept[verdict.call_id, verdict.request_id]:
-                    result.wrong(
-                        f"{place(record)} answers {verdict.request_id} {verdict.outcome} "
-                        f"({verdict.rule}), which is not stored"
-                    )
-            case EventOutcome() as outcome:
-                if outcome.version > newest.get(outcome.call_id, 0):
-                    result.wrong(f"{place(record)} answers of a version that is not stored")
+        answer = _read_answer(record)
+        if answer is None:
+            result.wrong(f"{place(record)} is no answer of ours")
+        elif isinstance(answer, EventOutcome):
+            if answer.version > newest.get(answer.call_id, 0):
+                result.wrong(f"{place(record)} answers of a version that is not stored")
+        elif answer.problem != CONFLICT and answer not in kept[_about(answer), answer.request_id]:
+            result.wrong(
+                f"{place(record)} answers {answer.request_id} {answer.outcome} "
+                f"({answer.rule}), which is not stored"
+            )
     return result
+
+
+def _about(verdict: Verdict | StatusVerdict) -> str:
+    return verdict.call_id if isinstance(verdict, Verdict) else verdict.subject
+
+
+def _kept_verdicts(history: History) -> dict[tuple[str, str], list[Verdict | StatusVerdict]]:
+    """By call or subject and request the verdicts kept with them."""
+    found: dict[tuple[str, str], list[Verdict | StatusVerdict]] = defaultdict(list)
+    verdicts: list[Verdict | StatusVerdict] = [
+        kept.verdict
+        for _, state in history.dispositions.values()
+        for kept in state.verdicts.values()
+    ]
+    for document in history.snapshot.documents.get(SUBJECTS, ()):
+        state = msgspec.json.decode(document.state, type=SubjectState)
+        verdicts += [kept.verdict for kept in state.verdicts.values()]
+    for verdict in verdicts:
+        found[_about(verdict), verdict.request_id].append(verdict)
+    return found
 
 
 def _newest_versions(history: History) -> dict[str, int]:
@@ -172,18 +196,10 @@ def _newest_versions(history: History) -> dict[str, int]:
     return newest
 
 
-def _read_answer(record: Record) -> Verdict | EventOutcome | None:
-    for decode in (_decode_verdict, _decode_outcome):
+def _read_answer(record: Record) -> Answer | None:
+    for decoder in _DECODERS:
         try:
-            return decode(record.value)
+            return decoder.decode(record.value)
         except msgspec.DecodeError:
             continue
     return None
-
-
-_decode_verdict: Final[Callable[[bytes], Verdict | EventOutcome]] = msgspec.json.Decoder(
-    Verdict
-).decode
-_decode_outcome: Final[Callable[[bytes], Verdict | EventOutcome]] = msgspec.json.Decoder(
-    EventOutcome
-).decode

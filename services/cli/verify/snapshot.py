@@ -15,6 +15,8 @@ from shared.contracts.calls import CallChanged
 from shared.contracts.dispositions import DispositionTold, SwitchCommand
 from shared.contracts.envelope import Event, Message, Record, from_record
 from shared.contracts.errors import Poison
+from shared.contracts.ids import is_subject_name
+from shared.contracts.subjects import MessageCommand, StatusTold
 from shared.contracts.topics import (
     CALLS_CHANGED,
     DISPOSITION_EVENTS,
@@ -27,7 +29,7 @@ from shared.runtime.dead_letters import ORIGIN
 from shared.runtime.history import Entry, OutcomeRow
 from shared.runtime.ports import Document, TopicPartition
 
-ToldData = CallChanged | DispositionTold | SwitchCommand
+ToldData = CallChanged | DispositionTold | SwitchCommand | StatusTold | MessageCommand
 
 TOLD_DATA: Final[dict[str, type[ToldData]]] = {
     CALLS_CHANGED: CallChanged,
@@ -35,6 +37,15 @@ TOLD_DATA: Final[dict[str, type[ToldData]]] = {
     USER_EVENTS: DispositionTold,
     SWITCH_COMMANDS: SwitchCommand,
 }
+TOLD_OF_SUBJECTS: Final[dict[str, type[ToldData]]] = TOLD_DATA | {
+    DISPOSITION_EVENTS: StatusTold,
+    SWITCH_COMMANDS: MessageCommand,
+}
+
+
+def name_told(data: ToldData) -> str:
+    """The call, or the subject, that it tells of."""
+    return data.subject if isinstance(data, StatusTold | MessageCommand) else data.call_id
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -107,11 +118,14 @@ class History:
         self.told: dict[str, list[Told]] = {topic: self._read(topic) for topic in TOLD}
 
     def _read(self, topic: str) -> list[Told]:
-        decoder = msgspec.json.Decoder(TOLD_DATA[topic])
+        of_calls = msgspec.json.Decoder(TOLD_DATA[topic])
+        of_subjects = msgspec.json.Decoder(TOLD_OF_SUBJECTS[topic])
         told = []
         for record in self.snapshot.records.get(topic, ()):
             try:
-                told.append(Told(record, from_record(record), decoder.decode(record.value)))
+                event = from_record(record)
+                decoder = of_subjects if is_subject_name(event.subject) else of_calls
+                told.append(Told(record, event, decoder.decode(record.value)))
             except (Poison, msgspec.DecodeError) as error:
                 self.unreadable.append(f"{place(record)} can't be read: {error}")
         return told

@@ -11,8 +11,10 @@ from services.cli.verify.disposition_checks import TOPOLOGY as WORKER
 from services.cli.verify.fold import routes
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, message_of, place
+from services.worker.subject_topology import COLLECTION as SUBJECTS
 from shared.contracts.dispositions import DispositionTold
 from shared.contracts.envelope import Record
+from shared.contracts.subjects import SubjectDocument
 from shared.contracts.topics import (
     CALLS_CHANGED,
     DISPOSITION_EVENTS,
@@ -90,6 +92,8 @@ def tenants(history: History) -> Result:
             name = f"{collection} {document.key}"
             if collection == CALLS:
                 _call_named(name, document, result)
+            if collection == SUBJECTS:
+                _subject_named(name, document, result)
             for effect in unpack(document.outbox):
                 if _tenant(effect.message.key) != _tenant(document.key):
                     result.wrong(f"{name} holds an effect on {effect.message.key}")
@@ -108,6 +112,12 @@ def _call_named(name: str, document: Document, result: Result) -> None:
     call = msgspec.json.decode(document.state, type=CallState).call
     if document.key != f"{call.tenant}:{call.id}":
         result.wrong(f"{name} holds call {call.tenant}:{call.id}")
+
+
+def _subject_named(name: str, document: Document, result: Result) -> None:
+    subject = msgspec.json.decode(document.state, type=SubjectDocument).subject
+    if document.key.partition(":")[2] != subject:
+        result.wrong(f"{name} holds {subject}")
 
 
 def decisions(history: History) -> Result:

@@ -23,6 +23,7 @@ from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.dispositions import Policy
 from shared.contracts.envelope import Message, Record, ReplyTo
 from shared.contracts.errors import Retryable
+from shared.contracts.subjects import StatusPolicy
 from shared.contracts.topics import GATEWAY_REPLIES, TELEPHONY_EVENTS
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.ports import (
@@ -159,8 +160,10 @@ class Night:
         tenant = random.choice(TENANTS).id
         call, agent, other = f"{tenant}:c{number}", f"agent-{number}", f"other-{number}"
         asked = f"{call}-asked"
+        # Few enough that calls meet at them, and that more than one batch decides on each.
+        about = {"customer_id": number % 3, "campaign_id": "c1"} if number % 4 else {}
         steps: list[tuple[str, dict[str, Any]]] = [
-            ("call.started", {"direction": "inbound", "agent_id": agent}),
+            ("call.started", {"direction": "inbound", "agent_id": agent, **about}),
             ("call.answered", {"agent_id": agent}),
             *(("call.held", {}) for _ in range(random.randint(0, 3))),
         ]
@@ -187,12 +190,29 @@ class Night:
             steps.append(("call.released", {}))
         if random.random() < 0.5:
             steps.append(("ask", {"agent_id": agent}))
+        for _ in range(random.randint(0, 3)):
+            steps.insert(random.randint(0, len(steps)), ("wish", self._wish(number)))
         return [self._step(call, kind, data) for kind, data in steps]
+
+    def _wish(self, number: int) -> dict[str, Any]:
+        """Somebody else's word on a subject of these calls, perhaps said twice."""
+        random = self.random
+        policy = StatusPolicy(must_exist=random.random() < 0.7, avoid_in_call=random.random() < 0.5)
+        status = random.choice(("Sale", "Fresh", None))
+        return {
+            "subject": random.choice((f"customer:{number % 3}", f"enrolment:c1/{number % 3}")),
+            "status": status,
+            "policy": policy,
+            "request_id": f"wish-{status}-{random.randint(0, 9)}",
+            "send_messages": random.random() < 0.3,
+        }
 
     def _step(self, call: str, kind: str, data: dict[str, Any]) -> Callable[[], Awaitable[None]]:
         async def take() -> None:
             if kind == "ask":
                 await self._teller.ask(call, code="Sale", reply_to=GONE, **data)
+            elif kind == "wish":
+                await self._teller.wish(call.split(":", maxsplit=1)[0], reply_to=GONE, **data)
             elif kind == "bad":
                 await self.log.append([Message(TELEPHONY_EVENTS, call, (), b"what?")])
             elif kind == "stray":

@@ -20,6 +20,13 @@ from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.calls import WrapUpMode, WrapUpRules
 from shared.contracts.dispositions import REQUESTED, DispositionRequest, Policy
 from shared.contracts.envelope import Event, Message, Record, to_message
+from shared.contracts.subjects import (
+    STATUS_REQUESTED,
+    SUBJECT_NAMED,
+    NamingRequest,
+    StatusPolicy,
+    StatusRequest,
+)
 from shared.contracts.tenants import Tenant
 from shared.contracts.topics import DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.runtime.history import HistoryStore
@@ -104,6 +111,27 @@ class Teller:
         self.clock.advance(3)
         await self.log.append([to_message(event, DISPOSITION_REQUESTS, call)])
 
+    async def wish(self, tenant: str, subject: str, status: str | None, **more: Any) -> None:
+        """One request for a subject's status; with `data`, or named, to make it known."""
+        self._count += 1
+        request_id = more.pop("request_id", f"wish-{self._count}")
+        reply_to = more.pop("reply_to", None)
+        shape = NamingRequest if "data" in more else StatusRequest
+        given = {"idempotency_key": request_id, "body_hash": str(status), "dialect": "native"}
+        request = shape(request_id=request_id, subject=subject, status=status, **given | more)
+        event = Event(
+            id=f"asked-{self._count}",
+            source="/gateway",
+            type=SUBJECT_NAMED if "data" in more else STATUS_REQUESTED,
+            subject=subject,
+            time_ms=self.clock.now_ms(),
+            tenant=tenant,
+            data=msgspec.json.encode(request),
+            reply_to=reply_to,
+        )
+        self.clock.advance(3)
+        await self.log.append([to_message(event, DISPOSITION_REQUESTS, f"{tenant}:{subject}")])
+
 
 class Shift(Teller):
     """Tells, asks, and lets the services catch up."""
@@ -157,6 +185,7 @@ class Shift(Teller):
         await self._let_it_pass()
         await self._refuse()
         await self._mandatory()
+        await self._set_statuses()
         await self.tell("demo:live", "call.started", direction="inbound", agent_id="agent-1")
         await self.tell("demo:live", "call.answered", agent_id="agent-1")
         await self.settle()
@@ -235,6 +264,39 @@ class Shift(Teller):
         await self.tell(call, "call.disconnected")
         await self.settle(after_s=6)
         await self.ask(call, "agent-5", "Sale")
+        await self.settle()
+
+    async def _set_statuses(self) -> None:
+        """Of subjects that nobody knows, that a call is about, and that were named."""
+        gentle = StatusPolicy(avoid_in_call=True)
+        await self.wish("demo", "customer:78", "Sale", request_id="nobody")
+        await self.tell(
+            "demo:about",
+            "call.started",
+            direction="inbound",
+            agent_id="agent-7",
+            customer_id="78",
+            campaign_id="c1",
+            project_id=17,
+            record_id=4711,
+        )
+        await self.settle()
+        await self.wish("demo", "record:17/4711", "Sale", policy=gentle, request_id="in-call")
+        await self.wish("demo", "customer:78", "Sale", request_id="first-status")
+        await self.wish("demo", "customer:78", "Sale", request_id="first-status")  # a retry
+        await self.wish("demo", "customer:78", "Other", request_id="first-status")  # a conflict
+        await self.wish("demo", "customer:78", None, request_id="cleared")
+        await self.wish("demo", "customer:78", None, request_id="cleared-again")
+        await self.wish("demo", "customer:79", "Fresh", data={"name": "Green"}, request_id="named")
+        await self.settle()
+        await self.tell("demo:about", "call.answered", agent_id="agent-7")
+        await self.tell("demo:about", "call.disconnected")
+        await self.settle()
+        await self.ask("demo:about", "agent-7", "Interested", request_id="about")
+        await self.settle()
+        await self.wish(
+            "demo", "record:17/4711", "Sale", request_id="after", send_messages=True, callback_ms=1
+        )
         await self.settle()
 
 

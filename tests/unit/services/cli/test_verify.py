@@ -647,6 +647,90 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
         ),
     ),
     (
+        "subjects refold",
+        "a status that nobody asked for",
+        "subject demo:customer:78 is stored otherwise than its requests say",
+        lambda s: state(
+            s, "subjects", "demo:customer:78", lambda v: v["status"].update(code="Won")
+        ),
+    ),
+    (
+        "subjects refold",
+        "a change lost",
+        "subject demo:customer:78 has 4 to tell on disposition.events, and 3 were told",
+        lambda s: lose(s, DISPOSITION_EVENTS, of("status.changed", "demo:customer:78")),
+    ),
+    (
+        "subjects refold",
+        "another code told",
+        "tells otherwise than the requests of subject demo:customer:78 say",
+        lambda s: change(
+            s,
+            DISPOSITION_EVENTS,
+            of("status.changed", "demo:customer:78"),
+            lambda r: with_data(r, code="Won"),
+        ),
+    ),
+    (
+        "subjects refold",
+        "a message lost",
+        "has 1 to tell on switch.commands, and 0 were told",
+        lambda s: lose(s, SWITCH_COMMANDS, of("message.send")),
+    ),
+    (
+        "subjects refold",
+        "not stored",
+        "subject demo:customer:79 is not stored, wrongly",
+        lambda s: document(s, "subjects", "demo:customer:79", lambda _: None),
+    ),
+    (
+        "subjects refold",
+        "stored from nothing",
+        "subject demo:customer:99 is stored, wrongly",
+        lambda s: document(
+            s, "subjects", "demo:customer:79", lambda d: replace(d, key="demo:customer:99")
+        ),
+    ),
+    (
+        "subjects refold",
+        "a watermark moved",
+        "subject demo:customer:79 was last changed by",
+        lambda s: document(s, "subjects", "demo:customer:79", lambda d: replace(d, watermarks={})),
+    ),
+    (
+        "subjects refold",
+        "numbered otherwise",
+        "subject demo:customer:78 has numbered its effects otherwise",
+        lambda s: document(s, "subjects", "demo:customer:78", lambda d: replace(d, sequences={})),
+    ),
+    (
+        "statuses asked",
+        "one is not asked for",
+        "demo:about has not asked for the status of demo:record:17/4711",
+        lambda s: lose(
+            s, DISPOSITION_REQUESTS, of("status.requested", "demo:record:17/4711", dialect="call")
+        ),
+    ),
+    (
+        "statuses asked",
+        "one that no disposition asks for",
+        "asks for what no disposition was told of",
+        lambda s: change(
+            s,
+            DISPOSITION_REQUESTS,
+            of("status.requested", dialect="native"),
+            lambda r: with_header(r, "ce_source", "/aftercall/worker"),
+        ),
+    ),
+    (
+        "tenants",
+        "another subject is stored there",
+        "subjects demo:customer:78 holds customer:77",
+        lambda s: state(
+            s, "subjects", "demo:customer:78", lambda v: v.update(subject="customer:77")
+        ),
+    ),
+    (
         "dispositions refold",
         "the last event lost",
         "disposition.missed is owed on disposition.events, and was never told",

@@ -6,7 +6,11 @@ import pytest
 
 from services.cli.verify.checks import CHECKS
 from services.cli.verify.snapshot import History
+from services.worker.subjects import TABLE
 from shared.contracts import limits
+from shared.contracts.errors import Bug
+from shared.contracts.subjects import StatusTold
+from shared.contracts.topics import DISPOSITION_EVENTS
 from tests.support.clock import FakeClock
 from tests.unit.services.cli.broken_systems import BROKEN
 from tests.unit.services.cli.night import Night, System
@@ -49,11 +53,22 @@ def test_neither_do_records_of_one_time(seed: int) -> None:
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_missing_safeguard_is_found(broken: str) -> None:
     system, check = BROKEN[broken]
-    assert any(check in found(seed, system) for seed in SEEDS)
+    assert any(check in found_or_stopped(seed, system) for seed in SEEDS)
+
+
+def found_or_stopped(seed: int, system: System) -> dict[str, list[str]]:
+    """Nothing, where a broken service has noticed by itself, and has stopped."""
+    try:
+        return found(seed, system)
+    except Bug:
+        return {}
 
 
 def test_the_night_has_something_of_everything() -> None:
-    history = History(asyncio.run(Night(0, System()).play()))
-    notes = [note for check in CHECKS.values() for note in check(history).notes]
+    nights = [History(asyncio.run(Night(seed, System()).play())) for seed in range(4)]
+    notes = [note for night in nights for check in CHECKS.values() for note in check(night).notes]
     assert any("repeated after a crash" in note for note in notes), notes
     assert any("put elsewhere by a stranger, and moved" in note for note in notes), notes
+    told = [one.data for night in nights for one in night.told[DISPOSITION_EVENTS]]
+    rules = {data.rule for data in told if isinstance(data, StatusTold)}
+    assert rules >= {row.rule for row in TABLE if row.given != "name" and row.told}, rules
