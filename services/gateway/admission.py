@@ -95,7 +95,7 @@ def admit(asked: Asked, tenant: Tenant, fresh_id: str) -> DispositionRequest:
 
 def request_id_of(tenant_id: str, call_id: str, idempotency_key: str) -> str:
     """The request id that a client's own key stands for: a retry has the same one."""
-    return f"req-{_digest((tenant_id, call_id, idempotency_key))}"
+    return f"req-{digest((tenant_id, call_id, idempotency_key))}"
 
 
 def _check_shape(asked: Asked, key: str) -> None:
@@ -106,21 +106,32 @@ def _check_shape(asked: Asked, key: str) -> None:
         check_json({key: asked.code})  # it is to stand in user data, under these very rules
     except ValueError as error:
         raise Refused("validation", f"key: {error}") from None
-    if (
-        asked.idempotency_key is not None
-        and _idempotency_key_matches(asked.idempotency_key) is None
-    ):
+    check_key(asked.idempotency_key)
+    if asked.callback_ms is not None and not 0 <= asked.callback_ms <= INSTANT_MS_MAX:
+        raise Refused("validation", "the callback time is not in the years 1970 to 9999")
+    check_length("comment", asked.comment, limits.COMMENT_CHARS_MAX)
+    check_length("pause_reason", asked.pause_reason, limits.TEXT_CHARS_MAX)
+
+
+def check_key(idempotency_key: str | None) -> None:
+    """Refuse a key that is none.
+
+    Raises:
+        Refused: `validation`.
+    """
+    if idempotency_key is not None and _idempotency_key_matches(idempotency_key) is None:
         raise Refused(
             "validation",
             f"an idempotency key is 1 to {limits.IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII",
         )
-    if asked.callback_ms is not None and not 0 <= asked.callback_ms <= INSTANT_MS_MAX:
-        raise Refused("validation", "the callback time is not in the years 1970 to 9999")
-    _check_length("comment", asked.comment, limits.COMMENT_CHARS_MAX)
-    _check_length("pause_reason", asked.pause_reason, limits.TEXT_CHARS_MAX)
 
 
-def _check_length(name: str, text: str | None, chars_max: int) -> None:
+def check_length(name: str, text: str | None, chars_max: int) -> None:
+    """Refuse a text that is too long, or that no store could hold.
+
+    Raises:
+        Refused: `validation`.
+    """
     if text is None:
         return
     if len(text) > chars_max:
@@ -133,7 +144,7 @@ def _check_length(name: str, text: str | None, chars_max: int) -> None:
 
 def _body_hash(asked: Asked, key: str) -> str:
     """Of all that must be equal under one idempotency key; not the policy, which is ours."""
-    return _digest(
+    return digest(
         (
             asked.call_id,
             asked.agent_id,
@@ -148,5 +159,6 @@ def _body_hash(asked: Asked, key: str) -> str:
     )
 
 
-def _digest(parts: tuple[str | int | bool | None, ...]) -> str:
+def digest(parts: tuple[str | int | bool | None, ...]) -> str:
+    """32 hex digits of all of them, in order."""
     return blake2b(_encode(parts), digest_size=16).hexdigest()

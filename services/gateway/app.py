@@ -13,10 +13,23 @@ from services.gateway.dialects.dialect import Dialect
 from services.gateway.edge import Observe, edge, ignore_request, serve
 from services.gateway.openapi import openapi
 from services.gateway.route import STREAM, Route
-from services.gateway.routes import calls, dispositions, documents, events, reports
+from services.gateway.routes import (
+    calls,
+    dispositions,
+    documents,
+    events,
+    reports,
+    subjects,
+)
 from shared.contracts.limits import BODY_BYTES_MAX
 
-NATIVE: Final = (*dispositions.ROUTES, *events.ROUTES, *calls.ROUTES, *reports.ROUTES)
+NATIVE: Final = (
+    *dispositions.ROUTES,
+    *events.ROUTES,
+    *calls.ROUTES,
+    *subjects.ROUTES,
+    *reports.ROUTES,
+)
 TABLE: Final = web.AppKey("table", tuple[Route, ...])
 """Every route that is served: the router and /openapi.json are made of it."""
 

@@ -13,7 +13,9 @@ from msgspec import Struct
 
 from services.gateway.admission import Asked, admit
 from services.gateway.patience import Patience
+from services.gateway.refusals import RefusedByRule
 from services.gateway.settling import Settling
+from services.gateway.subject_desk import SubjectDesk
 from services.gateway.verdicts import Expected, Waiters
 from shared.contracts.calls import Call, CallDocument, EventOutcome
 from shared.contracts.dispositions import (
@@ -24,7 +26,7 @@ from shared.contracts.dispositions import (
     Verdict,
 )
 from shared.contracts.envelope import Event, Message, to_message
-from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.errors import Unavailable
 from shared.contracts.ids import call_key
 from shared.contracts.instants import to_wire
 from shared.contracts.tenants import Tenant
@@ -38,13 +40,6 @@ CALLS: Final = "calls"
 DISPOSITIONS: Final = "dispositions"
 APPEND_S: Final = 5.0  # a disk that takes longer holds nobody's request
 
-WHY: Final = {
-    "unknown_call": "no such call",
-    "agent_not_on_call": "the agent has no part in this call",
-    "already_disposed": "the agent has already disposed this call",
-    "idempotency_conflict": "the same key came before with another body",
-}
-
 _encode: Final = msgspec.json.Encoder().encode
 _verdict: Final = msgspec.json.Decoder(Verdict)
 _outcome: Final = msgspec.json.Decoder(EventOutcome)
@@ -57,15 +52,6 @@ class CallView(Struct, frozen=True):
 
     call: Call
     dispositions: DispositionsDocument
-
-
-class RefusedByRule(Refused):
-    """The worker refused; `verdict` names the request and the rule."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        code = verdict.problem or "internal"
-        super().__init__(code, WHY.get(code, "refused"))
-        self.verdict = verdict
 
 
 class Desk:
@@ -93,6 +79,16 @@ class Desk:
         self._fresh_id = fresh_id
         self._append_s = append_s
         self._patience = Patience(append_s)
+        self.subjects: Final = SubjectDesk(
+            SOURCE,
+            clock=clock,
+            store=store,
+            history=history,
+            settling=self.settling,
+            waiters=waiters,
+            append=self._append,
+            fresh_id=fresh_id,
+        )
 
     async def dispose(self, tenant: Tenant, asked: Asked) -> Verdict:
         """Publish the request and wait for its verdict.

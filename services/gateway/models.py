@@ -61,6 +61,14 @@ class PreviousView(_Model):
     decided_at: At
 
 
+class PreviousStatusView(_Model):
+    """A status that another one has replaced."""
+
+    code: str
+    decided_at: At
+    call_id: str | None = None
+
+
 class VerdictView(_Model):
     """What became of one disposition request."""
 
@@ -84,12 +92,25 @@ class RequestView(_Model):
     """The verdict of a request, or that there is none yet."""
 
     request_id: str
-    outcome: Literal["queued", "saved", "corrected", "user_event", "refused", "pending"]
+    outcome: Literal[
+        "queued",
+        "saved",
+        "corrected",
+        "user_event",
+        "set",
+        "replaced",
+        "cleared",
+        "named",
+        "refused",
+        "pending",
+    ]
     call_id: str | None = None
     agent_id: str | None = None
+    subject: str | None = None
+    """Of a request that was about a customer, a record or an enrolment: its name."""
     code: str | None = None
     decided_at: At | None = None
-    previous: PreviousView | None = None
+    previous: PreviousView | PreviousStatusView | None = None
     problem: str | None = None
     """Why it was refused."""
 
@@ -174,8 +195,41 @@ class CallsPage(_Model):
     """The cursor that continues; absent at the end."""
 
 
+class StatusView(_Model):
+    """A status; `code` null: it was taken away."""
+
+    code: str | None
+    revision: int
+    decided_at: At
+    request_id: str
+    dialect: str
+    """That it was asked for in; `call` for a disposition's."""
+    comment: str | None = None
+    callback_at: At | None = None
+    user_id: str | None = None
+    call_id: str | None = None
+    """Of the disposition that it comes from."""
+    agent_id: str | None = None
+
+
+class SubjectStateView(_Model):
+    """A customer, a record or an enrolment."""
+
+    kind: Literal["customer", "record", "enrolment"]
+    id: str
+    within: str | None = None
+    in_call: bool
+    """Agents are talking with it, or in wrap-up."""
+    status: StatusView | None = None
+    earlier: list[StatusView]
+    """Oldest first; of very many the first and the newest."""
+    calls: list[str]
+    """Ids of the newest calls about it."""
+    data: dict[str, str] | None = None
+
+
 class HistoryView(_Model):
-    """Everything that happened to a call, in order, each with the rule that decided it."""
+    """Everything that happened to a call or a subject, in order, each with its rule."""
 
     entries: list[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from aiohttp import web
 
-from services.gateway.desk import RefusedByRule
+from services.gateway.refusals import RefusedByRule
 from services.gateway.verdicts import Busy
 from shared.contracts.errors import Refused, Retryable
 
@@ -30,10 +30,12 @@ PROBLEMS: Final = {
     "forbidden": Row(403, "The credential does not allow this"),
     "not_found": Row(404, "There is nothing here"),
     "unknown_call": Row(404, "No such call"),
+    "unknown_subject": Row(404, "No such customer, record or enrolment"),
     "method_not_allowed": Row(405, "The method is not allowed here"),
     "too_slow": Row(408, "The body did not arrive in time"),
     "agent_not_on_call": Row(409, "The agent has no part in this call"),
     "already_disposed": Row(409, "The agent has already disposed this call"),
+    "subject_in_call": Row(409, "Agents are handling it now"),
     "too_large": Row(413, "The body is too large"),
     "unsupported_media_type": Row(415, "The media type is not supported"),
     "validation": Row(422, "The request breaks a rule"),

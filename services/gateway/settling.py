@@ -39,6 +39,10 @@ class Settling:
         """Until all is decided, and calls are what that made of them; False: not in time."""
         return await self._within(self._decided())
 
+    async def subjects(self) -> bool:
+        """Until subjects are what all of that made of them, too; False: not in time."""
+        return await self._within(self._asked())
+
     async def history(self) -> bool:
         """Until the history shows it, too; False: not in time."""
         return await self._within(self._projected())
@@ -48,9 +52,15 @@ class Settling:
         await self._reached_by(WORKER, _DECIDED)
         await self._reached_by(CALLSTATE, (TELEPHONY_EVENTS,))
 
+    async def _asked(self) -> None:
+        # In this order: a call that has ended makes a disposition final, which asks for statuses.
+        await self._decided()
+        await self._reached_by(WORKER, _DECIDED)
+        await self._reached_by(WORKER, (DISPOSITION_REQUESTS,))
+
     async def _projected(self) -> None:
         # In this order: what those two publish is ahead of nothing the history has passed.
-        await self._decided()
+        await self._asked()
         await self._reached_by(HISTORY, _PROJECTED)
 
     async def _within(self, steps: Coroutine[Any, Any, None]) -> bool:

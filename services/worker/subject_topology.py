@@ -18,6 +18,7 @@ from shared.contracts.subjects import (
     SUBJECT_NAMED,
     NamingRequest,
     StatusRequest,
+    kind_tag,
     read_subject,
 )
 from shared.contracts.values import check_text
@@ -89,11 +90,6 @@ def tags(state: SubjectState) -> tuple[str, ...]:
     if state.status is not None and state.status.user_id is not None:
         found.append(f"user:{state.status.user_id}")
     return tuple(found)
-
-
-def kind_tag(kind: str, within: str | None = None) -> str:
-    """Of all subjects of a kind, or of those within one project, campaign or subtenant."""
-    return f"kind:{kind}" if within is None else f"kind:{kind}/{within}"
 
 
 def read_calls(states: Sequence[bytes]) -> Beside:

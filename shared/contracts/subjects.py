@@ -50,6 +50,11 @@ def read_subject(name: str) -> Subject:
     return Subject(_KINDS[kind], id_, within if slash else None)
 
 
+def is_subject(subject: Subject) -> bool:
+    """Whether its ids are ids, so that its name is its own."""
+    return is_subject_name(subject.name) and read_subject(subject.name) == subject
+
+
 _KINDS: dict[str, Kind] = {"customer": "customer", "record": "record", "enrolment": "enrolment"}
 
 
@@ -74,6 +79,11 @@ def subjects_of(
     if record_id is not None:
         found.append(Subject("record", record_id, project_id))
     return tuple(found)
+
+
+def kind_tag(kind: str, within: str | None = None) -> str:
+    """Of all subjects of a kind, or of those within one project, campaign or subtenant."""
+    return f"kind:{kind}" if within is None else f"kind:{kind}/{within}"
 
 
 class StatusPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -49,7 +49,7 @@ async def test_nothing_on_the_topics_is_settled_at_once() -> None:
     log = WatchedLog()
     assert await Settling(log).calls()
     assert await Settling(log).history()
-    assert log.asked == 5
+    assert log.asked == 7
 
 
 @pytest.mark.parametrize("topic", [CALLS_CHANGED, DISPOSITION_REQUESTS])

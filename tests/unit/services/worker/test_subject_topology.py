@@ -7,14 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from services.worker.subject_model import Asked, Beside, SubjectState
-from services.worker.subject_topology import kind_tag, read_calls
+from services.worker.subject_topology import read_calls
 from services.worker.topology import WorkerTopology
 from shared.contracts import limits
 from shared.contracts.calls import CallDocument
 from shared.contracts.envelope import Record
 from shared.contracts.errors import Poison
 from shared.contracts.instants import INSTANT_MS_MAX
-from shared.contracts.subjects import CallOrigin, SubjectDocument
+from shared.contracts.subjects import CallOrigin, SubjectDocument, kind_tag
 from shared.runtime.topology import Beside as BesideThem
 from tests.unit.services.worker.field import NOW_MS, a_call, part
 from tests.unit.services.worker.records import REPLY_TO, record

@@ -3,7 +3,14 @@ import pytest
 from shared.contracts.errors import Poison
 from shared.contracts.ids import is_subject_name
 from shared.contracts.limits import ID_CHARS_MAX
-from shared.contracts.subjects import Subject, ids_of, read_subject, subject_key, subjects_of
+from shared.contracts.subjects import (
+    Subject,
+    ids_of,
+    is_subject,
+    read_subject,
+    subject_key,
+    subjects_of,
+)
 
 SUBJECTS = [
     Subject("customer", "77"),
@@ -19,6 +26,13 @@ def test_a_name_is_read_as_it_was_written(subject: Subject) -> None:
     assert is_subject_name(subject.name)
     assert read_subject(subject.name) == subject
     assert subject_key("demo", subject) == f"demo:{subject.name}"
+
+
+def test_a_subject_whose_ids_are_none_has_no_name_of_its_own() -> None:
+    assert all(is_subject(subject) for subject in SUBJECTS)
+    assert Subject("customer", "a/b").name == Subject("customer", "b", "a").name
+    for wrong in (Subject("customer", "a/b"), Subject("enrolment", "7"), Subject("record", "")):
+        assert not is_subject(wrong)
 
 
 def test_two_subjects_never_share_a_name() -> None:
