@@ -14,6 +14,7 @@ from services.gateway.app import build_app
 from services.gateway.connection import Connection
 from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
+from services.gateway.dialects.carecycle import CareCycle
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.dialects.genesys import Genesys, serve_notifications
 from services.gateway.dialects.ozonetel import Ozonetel
@@ -132,5 +133,5 @@ def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
     return build_admin_app(metrics.registry, readiness)
 
 
-DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys())
+DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle())
 MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE)

@@ -82,7 +82,9 @@ def tags(state: SubjectState) -> tuple[str, ...]:
     if not state.known:
         return ()
     subject = read_subject(state.subject)
-    found = [kind_tag(subject.kind)]
+    found: list[str] = []
+    if subject.within is None or subject.kind != "customer":  # else of its subtenant alone
+        found.append(kind_tag(subject.kind))
     if subject.within is not None:
         found.append(kind_tag(subject.kind, subject.within))
     if subject.kind == "enrolment":

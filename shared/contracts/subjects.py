@@ -82,7 +82,10 @@ def subjects_of(
 
 
 def kind_tag(kind: str, within: str | None = None) -> str:
-    """Of all subjects of a kind, or of those within one project, campaign or subtenant."""
+    """Of all subjects of a kind, or of those within one project, campaign or subtenant.
+
+    Customers of a subtenant are among its own alone.
+    """
     return f"kind:{kind}" if within is None else f"kind:{kind}/{within}"
 
 

@@ -11,7 +11,9 @@ One YAML file per row, in a folder named for its dialect:
       worker: stopped         # nobody decides
       log: unavailable        # nothing can be published
       store: unavailable      # nothing can be stored
+      about: {}               # whom the call is about
     request: {method, path, headers, json}    # or body: text, instead of json
+      times: 1                # asked so often; the last answer counts
     answer: {status, content_type, headers, json}
     asks: 1                   # disposition requests published because of it
 
@@ -32,6 +34,7 @@ import yaml
 from yarl import URL
 
 from services.gateway.admission import Asked
+from services.gateway.dialects.carecycle import CareCycle
 from services.gateway.dialects.genesys import Genesys
 from services.gateway.dialects.ozonetel import Ozonetel
 from shared.contracts.dispositions import Policy
@@ -70,12 +73,14 @@ async def test_row(path: Path) -> None:
     case = yaml.safe_load(path.read_text("utf-8"))
     given = case.get("given", {})
     tenant = msgspec.structs.replace(demo_tenant(), **given.get("tenant", {}))
-    async with running_centre(tenant, dialects=(Ozonetel(), Genesys())) as centre:
+    async with running_centre(tenant, dialects=(Ozonetel(), Genesys(), CareCycle())) as centre:
         await tell_story(centre, given)
         tokens = await generate_tokens(centre, case["request"])
         centre.clock.advance(given.get("later_ms", 0))
         await break_parts(centre, given)
         before = centre.asked()
+        for _ in range(case["request"].get("times", 1) - 1):
+            await ask(centre, filled(case["request"], tokens))
         status, headers, body = await ask(centre, filled(case["request"], tokens))
         answer = case["answer"]
         assert (status, headers["Content-Type"]) == (answer["status"], answer["content_type"]), body
@@ -87,7 +92,8 @@ async def test_row(path: Path) -> None:
 
 async def tell_story(centre: Centre, given: dict[str, Any]) -> None:
     story = STORIES[given.get("call", "none")]
-    for kind, data in story:
+    for kind, about in story:
+        data = {**about, **given.get("about", {})} if kind == "call.started" else about
         if kind == "call.disconnected":
             await dispose(centre, given.get("queued"))
         await centre.tell("demo", CALL, kind, **data)

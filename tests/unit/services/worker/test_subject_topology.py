@@ -141,6 +141,7 @@ def test_an_input_that_comes_again_gets_its_answer_and_changes_nothing() -> None
     ("subject", "tags"),
     [
         ("customer:77", ("kind:customer", "user:7")),
+        ("customer:s2/77", ("kind:customer/s2", "user:7")),
         ("record:17/4711", ("kind:record", "kind:record/17", "user:7")),
         ("enrolment:c1/77", ("kind:enrolment", "kind:enrolment/c1", "customer:77", "user:7")),
     ],
