@@ -82,7 +82,9 @@ OPEN = {"/openapi.json", "/docs", "/docs/page.css", "/docs/page.js"}
 
 async def test_no_route_is_open_by_oversight(floor: Floor) -> None:
     for route in build_app(floor.desk)[TABLE]:
-        path = template(route.path).format(call_id="call-1", request_id="req-1")
+        path = template(route.path).format(
+            call_id="call-1", request_id="req-1", kind="customer", id="77"
+        )
         for method in {route.method, "HEAD" if route.method == "GET" else route.method}:
             response = await floor.client.request(method, path)
             expected = 200 if route.path in OPEN else 401
