@@ -163,16 +163,16 @@ async def test_reports_take_no_value_for_anything_but_itself(
 ) -> None:
     async with opened(fresh(mongo_url), driver) as mongo:
         rows = [
-            outcome(f"call-{n}", odd, code=odd, campaign_id=odd, decided_ms=n)
+            outcome(f"call-{n}", odd, code=f"!{odd}", campaign_id=odd, decided_ms=n)
             for n, odd in enumerate(ODD)
         ]
         await mongo.history.upsert([entry(request_id=odd, id=odd) for odd in ODD], rows)
         for n, odd in enumerate(ODD):
-            page = await mongo.history.outcomes("demo", **SPAN, code=odd, agent_id=odd)
+            page = await mongo.history.outcomes("demo", **SPAN, code=f"!{odd}", agent_id=odd)
             assert page.bodies == (rows[n].body,)
             assert await mongo.history.of_request("demo", odd) == [odd.encode()]
         counts = await mongo.history.counts("demo", group_by=["code", "agent_id"], **SPAN)
-        assert counts == [Count((odd, odd), 1) for odd in sorted(ODD)]
+        assert counts == [Count((f"!{odd}", odd), 1) for odd in sorted(ODD)]
         no_campaign = outcome("call-x", campaign_id=None)
         await mongo.history.upsert([], [no_campaign])
         counts = await mongo.history.counts("demo", group_by=["campaign_id"], **SPAN)

@@ -135,6 +135,7 @@ UNREADABLE = {
     "time without offset": (binary(ce_time=b"2026-11-21T14:06:40"), "bad_envelope"),
     "time beyond 9999": (binary(ce_time=b"9999-12-31T23:59:59-10:00"), "bad_envelope"),
     "no tenant": (binary(ce_tenant=None), "bad_envelope"),
+    "the name of a subject": (binary(ce_subject=b"customer:77"), "bad_envelope"),
     "tenant no id": (binary(ce_tenant=b"ac:me"), "bad_envelope"),
     "subject no id": (binary(ce_subject=b"call 1"), "bad_envelope"),
     "key of another call": (binary(key="acme:call:2"), "bad_key"),

@@ -166,6 +166,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("source of 257", {**ANSWERED, "source": "x" * 257}, "source"),
     ("source with a tab", {**ANSWERED, "source": "a\tb"}, "source"),
     ("subject with a colon and space", {**ANSWERED, "subject": "a: b"}, "subject"),
+    ("subject with the name of a customer", {**ANSWERED, "subject": "customer:7"}, "subject"),
     ("subject with a line feed", {**ANSWERED, "subject": "call-1\n"}, "subject"),
     ("subject of 129", {**ANSWERED, "subject": "x" * 129}, "subject"),
     ("unknown type", {**ANSWERED, "type": "call.vanished"}, "type"),
