@@ -25,6 +25,7 @@ from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.envelope import Message
 from shared.contracts.topics import DISPOSITION_EVENTS, TELEPHONY_EVENTS
 from shared.runtime.commit import SeparateCommit
+from shared.runtime.ports import TopicPartition
 from shared.runtime.processor import Processor
 from tests.cluster.kafka_parts import PARTITIONS, Place, everything, make_place
 from tests.cluster.mongo_parts import fresh, raw
@@ -215,10 +216,15 @@ async def test_what_strangers_write_elsewhere_and_in_transactions_is_clean(playe
     async with played.opened() as services:
         event = services.event("demo:live", "call.held")
         elsewhere = (services.log.partition("demo:live") + 1) % PARTITIONS
+        spot = TopicPartition(TELEPHONY_EVENTS, elsewhere)
+        end = (await services.log.ends([TELEPHONY_EVENTS]))[spot]
         strange = place.foreign_writer(transactional_id=f"{played.prefix}strange")
         headers = list(event.headers)
         async with strange as writer, writer.transaction():
             await writer.send_and_wait(topic, event.value, b"demo:live", elsewhere, headers=headers)
+        async with asyncio.timeout(30):  # the marker is written after the writer was told
+            while (await services.log.ends([TELEPHONY_EVENTS]))[spot] < end + 2:
+                await asyncio.sleep(0.01)
         await services.settle()
     code, found = await played.verify()
     assert (code, violations(found)) == (0, {})
