@@ -117,11 +117,14 @@ class TimerSweep:
 
 
 def _event(state: CallState, deadline: Deadline) -> Event:
-    """The same deadline is always the same event; it happened when it was due."""
+    """The same deadline is always the same event; it happened when it was due.
+
+    The call stands in its source, for source and id name one event among all.
+    """
     timer = TimerDue(timer=deadline.timer, deadline_ms=deadline.due_ms, agent_id=deadline.agent_id)
     return Event(
         id=f"timer:{deadline.timer}:{deadline.agent_id or ''}:{deadline.due_ms}",
-        source=SOURCE,
+        source=f"{SOURCE}/{state.call.tenant}/{state.call.id}",
         type=TIMER_DUE,
         subject=state.call.id,
         time_ms=deadline.due_ms,

@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 from shared.contracts import limits
 from shared.contracts.envelope import Event
 from shared.contracts.errors import Poison
-from shared.contracts.ids import is_id
+from shared.contracts.ids import is_call_id
 from shared.contracts.instants import from_wire, is_rfc_3339
 from shared.contracts.telephony import TIMER_DUE, decode_data
 
@@ -69,7 +69,7 @@ def _event(plain: _Plain, tenant: str, now_ms: int) -> Event:
     for text in (plain.id, plain.source):
         if not 0 < len(text) <= limits.TEXT_CHARS_MAX or not text.isprintable():
             raise _Unusual
-    if not is_id(plain.subject) or plain.type == TIMER_DUE:
+    if not is_call_id(plain.subject) or plain.type == TIMER_DUE:
         raise _Unusual
     time_ms = now_ms
     if plain.time is not UNSET:

@@ -87,7 +87,7 @@ async def test_every_deadline_of_a_call_is_published_as_the_event_it_is() -> Non
     assert await centre.sweep.sweep() == 2
     first = min(centre.published(), key=lambda event: event.id)
     assert first.id == f"timer:wrap_up:ann:{at_ms(40)}"
-    assert (first.source, first.type) == ("/aftercall/timers", "call.timer_due")
+    assert (first.source, first.type) == ("/aftercall/timers/acme/call-1", "call.timer_due")
     assert (first.tenant, first.subject, first.time_ms) == ("acme", "call-1", at_ms(40))
     assert decode_data(first.type, first.data) == TimerDue(
         timer="wrap_up", deadline_ms=at_ms(40), agent_id="ann"
