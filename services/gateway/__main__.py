@@ -18,6 +18,7 @@ from services.gateway.dialects.carecycle import CareCycle
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.dialects.genesys import Genesys, serve_notifications
 from services.gateway.dialects.ozonetel import Ozonetel
+from services.gateway.dialects.zipteams import Zipteams
 from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.sse import ROUTES as STREAM
 from services.gateway.push.sse import end_streams
@@ -133,5 +134,5 @@ def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
     return build_admin_app(metrics.registry, readiness)
 
 
-DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle())
+DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams())
 MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE)

@@ -37,6 +37,7 @@ from services.gateway.admission import Asked
 from services.gateway.dialects.carecycle import CareCycle
 from services.gateway.dialects.genesys import Genesys
 from services.gateway.dialects.ozonetel import Ozonetel
+from services.gateway.dialects.zipteams import Zipteams
 from shared.contracts.dispositions import Policy
 from tests.support.centre import Centre, demo_tenant, running_centre
 
@@ -73,7 +74,8 @@ async def test_row(path: Path) -> None:
     case = yaml.safe_load(path.read_text("utf-8"))
     given = case.get("given", {})
     tenant = msgspec.structs.replace(demo_tenant(), **given.get("tenant", {}))
-    async with running_centre(tenant, dialects=(Ozonetel(), Genesys(), CareCycle())) as centre:
+    spoken = (Ozonetel(), Genesys(), CareCycle(), Zipteams())
+    async with running_centre(tenant, dialects=spoken) as centre:
         await tell_story(centre, given)
         tokens = await generate_tokens(centre, case["request"])
         centre.clock.advance(given.get("later_ms", 0))
