@@ -12,6 +12,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from services.gateway.dialects.zipteams import Zipteams
+from services.gateway.dialects.zipteams.batch import CUSTOM_VALUE
 from services.gateway.subject_desk import SubjectView
 from shared.contracts import limits
 from shared.contracts.calls import Call, Phase
@@ -243,10 +244,10 @@ async def test_a_batch_that_could_not_be_told_is_told_by_a_retry(centre: Centre)
     centre.desk.tell = fail_once  # type: ignore[method-assign]
     call = recorded(disposition_status="interested")
     assert (await ingest(centre, call))[0] == 503
-    assert await put(centre, "later") == (200, {"success": True})
+    assert await put(centre, None) == (200, {"success": True})
     assert (await ingest(centre, call))[0] == 200
     assert (await call_of(centre)).phase is Phase.RELEASED
-    assert await status_of(centre) == "later"
+    assert await status_of(centre) is None
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,10 @@ async def test_a_body_is_so_large_and_no_larger(centre: Centre, size: int, statu
 
 
 async def test_the_largest_custom_fields_are_kept_with_all_the_rest(centre: Centre) -> None:
-    custom = [{"internal_name": "\x01" * 254 + str(n), "value": "\x01" * 512} for n in range(10)]
+    longest = CUSTOM_VALUE.chars_max
+    custom = [
+        {"internal_name": "\x01" * 254 + str(n), "value": "\x01" * longest} for n in range(10)
+    ]
     call = deepcopy(recorded()) | {"custom_fields": custom}
     call["call"]["recording_url"] = "https://example.com/".ljust(2000, "x")
     assert (await ingest(centre, call))[0] == 200
