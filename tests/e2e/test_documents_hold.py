@@ -21,6 +21,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 
 SEED = 19
 EXAMPLES_MAX = 8
+PARTNER = {
+    "x-api-key": "demo-key",
+    "x-api-secret": "demo-secret",
+    "x-tenant-id": "demo",
+    "x-subtenant-id": "main",
+}
 BASIC = {"Authorization": f"Basic {base64.b64encode(b'agent-1:demo').decode()}"}
 
 # A cursor is good only if we gave it, a code only if the tenant has it: no schema says so.
@@ -33,6 +39,7 @@ ROWS = [
     ("a switch", "^/v1/events", SWITCH, OPAQUE),
     ("a Genesys client", "^/api/v2", BASIC, OPAQUE),
     ("an Ozonetel client", "^/ca_apis", {}, f"{OPAQUE},{SAYS_200}"),
+    ("a Zipteams client", "/partner", PARTNER, OPAQUE),
     ("a reader", "^/(docs|console|openapi)", {}, OPAQUE),
 ]
 
