@@ -18,6 +18,7 @@ from services.gateway.dialects.carecycle import CareCycle
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.dialects.genesys import Genesys, serve_notifications
 from services.gateway.dialects.ozonetel import Ozonetel
+from services.gateway.dialects.vcc_live import VccLive
 from services.gateway.dialects.zipteams import Zipteams
 from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.sse import ROUTES as STREAM
@@ -134,5 +135,5 @@ def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
     return build_admin_app(metrics.registry, readiness)
 
 
-DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams())
+DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())
 MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE)

@@ -38,6 +38,8 @@ from shared.runtime.ports import Clock, StateStore, Tagged
 
 SUBJECTS: Final = "subjects"
 CALLS: Final = "calls"
+VERDICTS_PER_WAIT: Final = 500  # a batch is waited for as often as long, at least once
+SCAN_PAGE: Final = 1_000
 
 _encode: Final = msgspec.json.Encoder().encode
 _verdict: Final = msgspec.json.Decoder(StatusVerdict)
@@ -117,7 +119,9 @@ class SubjectDesk:
         if not requests:
             return []
         now_ms = self._clock.now_ms()
-        expected = self._waiters.expect_all(len(requests))
+        expected = self._waiters.expect_all(
+            len(requests), waits=1 + len(requests) // VERDICTS_PER_WAIT
+        )
         try:
             await self._append(
                 [
@@ -179,6 +183,22 @@ class SubjectDesk:
             SUBJECTS, tenant.id, phase=status, tag=tag, cursor=cursor, limit=limit
         )
         return [_view(document.state) for document in page.documents], page.next
+
+    async def first(
+        self, tenant: Tenant, kind: Kind, within: str | None, most: int
+    ) -> list[SubjectView]:
+        """The newest of those that a list shows, up to `most` of them."""
+        await self._settling.subjects()
+        tag, cursor = kind_tag(kind, within), None
+        views: list[SubjectView] = []
+        while len(views) < most:
+            limit = min(SCAN_PAGE, most - len(views))
+            page = await self._store.find(SUBJECTS, tenant.id, tag=tag, cursor=cursor, limit=limit)
+            views += [_view(document.state) for document in page.documents]
+            cursor = page.next
+            if cursor is None:
+                break
+        return views
 
     async def enrolments(
         self, tenant: Tenant, customers: Sequence[Subject], each_max: int

@@ -56,8 +56,8 @@ class Waiters:
         """
         return self.expect_all(1)[0]
 
-    def expect_all(self, number: int) -> list["Expected"]:
-        """Begin to wait for so many answers.
+    def expect_all(self, number: int, *, waits: int = 1) -> list["Expected"]:
+        """Begin to wait for so many answers, all with one deadline, `waits` times as far as usual.
 
         A batch may overshoot the bound once, by its own size: it would otherwise starve.
 
@@ -66,7 +66,7 @@ class Waiters:
         """
         if len(self._waiting) >= self._waiting_max:
             raise Busy
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        deadline = asyncio.get_running_loop().time() + waits * self._timeout_s
         return [Expected(self, deadline) for _ in range(number)]
 
     def deliver(self, answers: Sequence[Answer]) -> None:

@@ -144,10 +144,18 @@ def _check(tenant: Tenant) -> None:
     check_json({tenant.disposition_key: ""})
     _refuse_twins(f"{where}: source", (source.name for source in tenant.sources))
     _check_wrap_up(tenant, where)
+    _check_zone(tenant.time_zone, f"{where}: time_zone")
+    for project_id, zone in tenant.project_time_zones.items():
+        if project_id not in tenant.project_ids:
+            raise ValueError(f"{where}: project_time_zones: {project_id} is no project of it")
+        _check_zone(zone, f"{where}: project_time_zones")
+
+
+def _check_zone(zone: str, where: str) -> None:
     try:
-        ZoneInfo(tenant.time_zone)
+        ZoneInfo(zone)
     except (KeyError, OSError, ValueError):
-        raise ValueError(f"{where}: time_zone {tenant.time_zone} is not known") from None
+        raise ValueError(f"{where} {zone} is not known") from None
 
 
 def _check_wrap_up(tenant: Tenant, where: str) -> None:

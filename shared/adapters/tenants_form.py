@@ -122,6 +122,7 @@ class TenantForm(_Form, frozen=True):
     ozonetel_pause_default: bool = False
     time_zone: Text = "UTC"
     project_ids: tuple[Text, ...] = ()
+    project_time_zones: dict[Text, Text] = field(default_factory=dict)
     campaign_ids: tuple[Text, ...] = ()
     subtenant_ids: tuple[Text, ...] = ()
     agents: tuple[AgentForm, ...] = ()
@@ -152,6 +153,7 @@ class TenantForm(_Form, frozen=True):
             ozonetel_pause_default=self.ozonetel_pause_default,
             time_zone=self.time_zone,
             project_ids=self.project_ids,
+            project_time_zones=self.project_time_zones,
             campaign_ids=self.campaign_ids,
             subtenant_ids=self.subtenant_ids,
             agents=tuple(agent.read(demo=self.demo) for agent in self.agents),

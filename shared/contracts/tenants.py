@@ -75,6 +75,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
         ozonetel_late: a disposition after wrap-up is taken, as a user event, not refused.
         ozonetel_pause_default: an absent `pauseAfterDispose` means true.
         time_zone: of times that a dialect writes without an offset.
+        project_time_zones: of projects whose wall clock is not the tenant's.
         project_ids, campaign_ids, subtenant_ids: what older dialects name; others are refused.
         sources: switches to connect to; one that posts its events itself needs no entry.
     """
@@ -91,6 +92,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     ozonetel_pause_default: bool = False
     time_zone: str = "UTC"
     project_ids: tuple[str, ...] = ()
+    project_time_zones: dict[str, str] = field(default_factory=dict)
     campaign_ids: tuple[str, ...] = ()
     subtenant_ids: tuple[str, ...] = ()
     agents: tuple[Agent, ...] = ()
@@ -104,6 +106,10 @@ class Tenant(Struct, frozen=True, kw_only=True):
             if agent.agent_id == agent_id:
                 return agent
         return None
+
+    def zone_of(self, project_id: str) -> str:
+        """The name of the time zone that times of this project are written in."""
+        return self.project_time_zones.get(project_id, self.time_zone)
 
     def leaves(self) -> Iterator[Code]:
         """The codes that can be chosen, in the order of the catalogue."""

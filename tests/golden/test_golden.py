@@ -12,6 +12,7 @@ One YAML file per row, in a folder named for its dialect:
       log: unavailable        # nothing can be published
       store: unavailable      # nothing can be stored
       about: {}               # whom the call is about
+      named: {}               # records of project 17, by id, and their data
     request: {method, path, headers, json}    # or body: text, instead of json
       times: 1                # asked so often; the last answer counts
     answer: {status, content_type, headers, json}
@@ -37,8 +38,11 @@ from services.gateway.admission import Asked
 from services.gateway.dialects.carecycle import CareCycle
 from services.gateway.dialects.genesys import Genesys
 from services.gateway.dialects.ozonetel import Ozonetel
+from services.gateway.dialects.vcc_live import VccLive
 from services.gateway.dialects.zipteams import Zipteams
+from services.gateway.status_admission import NamingAsked
 from shared.contracts.dispositions import Policy
+from shared.contracts.subjects import Subject
 from tests.support.centre import Centre, demo_tenant, running_centre
 
 CASES: Final = sorted(Path(__file__).parent.glob("*/*.yaml"))
@@ -74,9 +78,10 @@ async def test_row(path: Path) -> None:
     case = yaml.safe_load(path.read_text("utf-8"))
     given = case.get("given", {})
     tenant = msgspec.structs.replace(demo_tenant(), **given.get("tenant", {}))
-    spoken = (Ozonetel(), Genesys(), CareCycle(), Zipteams())
+    spoken = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())
     async with running_centre(tenant, dialects=spoken) as centre:
         await tell_story(centre, given)
+        await name_records(centre, given.get("named", {}))
         tokens = await generate_tokens(centre, case["request"])
         centre.clock.advance(given.get("later_ms", 0))
         await break_parts(centre, given)
@@ -110,6 +115,16 @@ async def dispose(centre: Centre, code: str | None) -> None:
     if code is not None:
         asked = Asked(call_id=CALL, agent_id=AGENT, code=code, dialect="native", policy=Policy())
         await centre.desk.dispose(tenant, asked)
+
+
+async def name_records(centre: Centre, named: dict[str, dict[str, str]]) -> None:
+    tenant = centre.tenants.get("demo")
+    assert tenant is not None
+    for number, data in named.items():
+        record = Subject("record", number, "17")
+        await centre.desk.subjects.ask(
+            tenant, NamingAsked(subject=record, dialect="test", data=data)
+        )
 
 
 async def generate_tokens(centre: Centre, request: dict[str, Any]) -> dict[str, str]:
