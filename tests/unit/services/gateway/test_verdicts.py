@@ -73,6 +73,15 @@ async def test_a_batch_may_overshoot_the_bound_once() -> None:
         waiters.expect_all(1)
 
 
+async def test_a_large_batch_is_waited_for_longer() -> None:
+    waiters = Waiters("here", timeout_s=0.01)
+    (usual,), (patient,) = waiters.expect_all(1), waiters.expect_all(1, waits=1_000)
+    assert await usual.answer() is None
+    assert waiters.waiting == 1
+    waiters.deliver([Answer(patient.reply_to, b"1")])
+    assert await patient.answer() == b"1"
+
+
 async def test_as_many_may_wait_as_the_limit_says_and_not_one_more() -> None:
     waiters = Waiters("here")
     waiting = [waiters.expect() for _ in range(WAITING_VERDICTS_MAX)]

@@ -98,6 +98,15 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert found.credential.id == "k"
 
 
+def test_a_project_may_have_a_time_zone_of_its_own(tmp_path: Path) -> None:
+    zones = """id: centre
+    time_zone: Europe/Berlin
+    project_ids: ['17', '18']
+    project_time_zones: {'17': Asia/Kolkata}"""
+    (tenant,) = read_tenants(write(tmp_path, WHOLE.replace("id: centre", zones, 1)))
+    assert [tenant.zone_of(one) for one in ("17", "18")] == ["Asia/Kolkata", "Europe/Berlin"]
+
+
 MISTAKES: list[tuple[str, str, str]] = [
     ("id: centre", "id: centre\n    colour: red", r"unknown field `colour` - at `\$.tenants\[0\]`"),
     ("user_id: 1", "user: 1", r"unknown field `user` - at `\$.tenants\[0\].agents\[0\]`"),
@@ -122,6 +131,16 @@ MISTAKES: list[tuple[str, str, str]] = [
     (f" sha256: {DIGEST}", " sha256: abc", r"\$.tenants\[0\].credentials\[0\].sha256"),
     ("id: centre", "id: centre\n    time_zone: Mars/Olympus", "time_zone Mars/Olympus"),
     ("id: centre", "id: centre\n    time_zone: ../../etc/passwd", "time_zone ../../etc/passwd"),
+    (
+        "id: centre",
+        "id: centre\n    project_ids: ['17']\n    project_time_zones: {'17': Mars/Olympus}",
+        "project_time_zones Mars/Olympus is not known",
+    ),
+    (
+        "id: centre",
+        "id: centre\n    project_ids: ['17']\n    project_time_zones: {'18': UTC}",
+        "18 is no project of it",
+    ),
     ("id: centre", "id: centre\n    disposition_key: $set", "disposition_key"),
     ("id: centre", "id: centre\n    disposition_key: __proto__", "a key is empty, too long"),
     ("id: centre", "id: centre\n    id: again", "line 3: id stands twice"),
