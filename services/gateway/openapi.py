@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from services.gateway.models import ProblemView
 from services.gateway.problems import PROBLEMS
-from services.gateway.route import PROBLEM, Body, Parameter, Route
+from services.gateway.route import JSON, PROBLEM, Body, Parameter, Route
 from shared.contracts.ids import ID_PATTERN
 
 SECURITY_SCHEMES: Final = {
@@ -22,7 +22,7 @@ SECURITY_SCHEMES: Final = {
     "carecycle": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "zipteams": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
-_IN_ITS_SHAPE: Final = Body("Refused, in the shape that this dialect has for it")
+_IN_ITS_SHAPE: Final = "Refused, in the shape that this dialect has for it"
 _REF: Final = "#/components/schemas/{model}"
 _parts: Final = re.compile(r"\{([A-Za-z_]+)(?::[^{}]+)?\}")
 
@@ -88,8 +88,14 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         if route.security not in SECURITY_SCHEMES:
             raise ValueError(f"{route.operation_id}: no security scheme {route.security}")
         operation["security"] = [{route.security: []}]
-        operation["responses"]["default"] = _response(_IN_ITS_SHAPE, schemas)
+        operation["responses"]["default"] = _response(_in_its_shape(route), schemas)
     return operation
+
+
+def _in_its_shape(route: Route) -> Body:
+    """Refused as it answers otherwise, if it always answers in one media type."""
+    types = {body.media_type for body in route.responses.values()}
+    return Body(_IN_ITS_SHAPE, media_type=types.pop() if len(types) == 1 else JSON)
 
 
 def _refusals(schemas: Schemas) -> dict[str, Any]:

@@ -28,6 +28,7 @@ PARTNER = {
     "x-subtenant-id": "main",
 }
 BASIC = {"Authorization": f"Basic {base64.b64encode(b'agent-1:demo').decode()}"}
+ACCOUNT = {"Authorization": f"Basic {base64.b64encode(b'demo:demo-key').decode()}"}
 
 # A cursor is good only if we gave it, a code only if the tenant has it: no schema says so.
 OPAQUE = "positive_data_acceptance"
@@ -38,6 +39,7 @@ ROWS = [
     ("an agent", "^/v1/(?!stream)", AGENT, OPAQUE),
     ("a switch", "^/v1/events", SWITCH, OPAQUE),
     ("a Genesys client", "^/api/v2", BASIC, OPAQUE),
+    ("a VCC Live client", "^/v2/projects", ACCOUNT, OPAQUE),
     ("an Ozonetel client", "^/ca_apis", {}, f"{OPAQUE},{SAYS_200}"),
     ("a Zipteams client", "/partner", PARTNER, OPAQUE),
     ("a reader", "^/(docs|console|openapi)", {}, OPAQUE),

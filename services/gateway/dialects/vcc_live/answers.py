@@ -80,8 +80,8 @@ def of_http(status: int, message: str) -> web.Response:
     """What is not the vendor's own: router, body limit, a log or store that is away."""
     word = _WORDS.get(status, "error.internal")
     if status == web.HTTPRequestEntityTooLarge.status_code:
-        message = f"a batch holds at most {limits.VCC_LIVE_ELEMENTS_MAX} elements"
-        message += f" in {limits.VCC_LIVE_BODY_BYTES_MAX} bytes"
+        message = f"at most {limits.BODY_BYTES_MAX} bytes; of a batch"
+        message += f" {limits.VCC_LIVE_ELEMENTS_MAX} elements in {limits.VCC_LIVE_BODY_BYTES_MAX}"
     return failed(status, f"{word}: {message}" if message else word)
 
 

@@ -32,6 +32,8 @@ NAME: Final = "vcc_live"
 TEXT: Final = "text/plain"
 
 _PROJECT: Final = "/v2/projects/{projectid}/records"
+# A record of that id can be changed, but not shown: its path is the batch's.
+_NUMBER: Final = "/{numberid:(?!dispositions$)[A-Za-z0-9._:-]+}"
 _KEY: Final = Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header")
 _CONFLICT: Final = "error.idempotency_conflict"
 _WHY: Final = {"unknown_subject": NOT_FOUND, "idempotency_conflict": _CONFLICT}
@@ -84,7 +86,7 @@ class VccLive:
             ),
             Route(
                 method="GET",
-                path=_PROJECT + "/{numberid}",
+                path=_PROJECT + _NUMBER,
                 handler=_told(show_record),
                 operation_id="vccLiveShowRecord",
                 summary="A record: its disposition, those before it, its calls and data",
