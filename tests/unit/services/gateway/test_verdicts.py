@@ -82,6 +82,25 @@ async def test_a_large_batch_is_waited_for_longer() -> None:
     assert await patient.answer() == b"1"
 
 
+async def test_a_large_batch_takes_nobodys_place_and_is_the_only_one() -> None:
+    waiters = Waiters("here", waiting_max=2)
+    few = waiters.expect_all(2)
+    batch = waiters.expect_all(5, waits=2)
+    for waits in (1, 2):
+        with pytest.raises(Busy):
+            waiters.expect_all(1, waits=waits)
+    few[0].forget()
+    few[0] = waiters.expect()
+    for one in batch[1:]:
+        one.forget()
+    with pytest.raises(Busy):
+        waiters.expect_all(1, waits=2)
+    waiters.deliver([Answer(batch[0].reply_to, b"1")])
+    for one in (*waiters.expect_all(5, waits=2), *few):
+        one.forget()
+    assert waiters.waiting == 0
+
+
 async def test_as_many_may_wait_as_the_limit_says_and_not_one_more() -> None:
     waiters = Waiters("here")
     waiting = [waiters.expect() for _ in range(WAITING_VERDICTS_MAX)]
