@@ -313,7 +313,7 @@ def call_document(revision: int) -> Document:
 async def test_a_call_read_too_early_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(BesideTopology())
     await rig.store.save([call_document(1)])
-    monkeypatch.setattr("shared.runtime.deciding.STALE_READ_WAIT_S", 0)
+    monkeypatch.setattr("shared.runtime.loading.STALE_READ_WAIT_S", 0)
     await rig.log.append([said(DISPOSITION_REQUESTS, "t:k", "1.1")])
     turning = asyncio.ensure_future(rig.turn())
     await asyncio.sleep(0)
@@ -325,7 +325,7 @@ async def test_a_call_read_too_early_is_read_again(monkeypatch: pytest.MonkeyPat
 async def test_a_call_is_as_new_as_the_newest_of_the_batch_asks_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.runtime.deciding.STALE_READ_WAIT_S", 0)
+    monkeypatch.setattr("shared.runtime.loading.STALE_READ_WAIT_S", 0)
     rig = Rig(BesideTopology())
     await rig.store.save([call_document(1)])
     await rig.log.append([said(DISPOSITION_REQUESTS, "t:k", value) for value in ("1.1", "any.1")])
@@ -334,7 +334,7 @@ async def test_a_call_is_as_new_as_the_newest_of_the_batch_asks_for(
 
 
 async def test_a_call_that_stays_behind_stops_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.runtime.deciding.STALE_READ_WAIT_S", 0)
+    monkeypatch.setattr("shared.runtime.loading.STALE_READ_WAIT_S", 0)
     rig = Rig(BesideTopology())
     await rig.log.append([said(DISPOSITION_REQUESTS, "t:k", "1.1")])
     with pytest.raises(Bug, match="stays behind"):
