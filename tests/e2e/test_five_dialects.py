@@ -98,8 +98,8 @@ async def statuses(centre: Centre, number: int) -> dict[str, list[tuple[int, str
     told: dict[str, list[tuple[int, str]]] = {}
     async with centre.http.get(url, headers=AGENT) as answer:
         async for raw in answer.content:
-            event = json.loads(raw[5:]) if raw.startswith(b"data:") else {"type": ""}
-            if event["type"] == "status.changed":
+            event: dict[str, Any] = json.loads(raw[5:]) if raw.startswith(b"data:") else {}
+            if event.get("type") == "status.changed":
                 one = (int(event["sequence"]), event["data"]["code"])
                 told.setdefault(event["subject"], []).append(one)
             if sum(map(len, told.values())) == number:
