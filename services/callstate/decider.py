@@ -202,10 +202,11 @@ def recall(state: CallState | None, given: CallInput) -> EventOutcome | None:
 def look_up(state: CallState | None, given: CallInput) -> tuple[Case, Row]:
     """How matters stand, and the row that decides it: the first that fits."""
     case = stand(new_call(given) if state is None else state.call, given)
-    for row in _ROWS[given.type, case.stage, case.standing]:
-        if row.when is None or row.when(case, given.data):
-            return case, row
-    raise LookupError(f"no row fits: {given.type}, {case.stage}, {case.standing}")
+    rows = iter(_ROWS[given.type, case.stage, case.standing])
+    row = next(rows)
+    while row.when is not None and not row.when(case, given.data):
+        row = next(rows)
+    return case, row
 
 
 def _settled(call: Call, given: CallInput) -> Call:

@@ -3,6 +3,7 @@
 Everything told carries ids and codes; a comment, a name or a number never leaves the document.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -106,15 +107,7 @@ class Effects:
 
     def status(self, agent_id: str, disposition: Disposition) -> None:
         """Ask, for each of the call's subjects, that the disposition become its status."""
-        call = self._call
-        if call is None:
-            return
-        for subject in subjects_of(
-            customer_id=call.customer_id,
-            campaign_id=call.campaign_id,
-            project_id=call.project_id,
-            record_id=call.record_id,
-        ):
+        for subject in () if self._call is None else _subjects(self._call):
             key = subject_key(self._given.tenant, subject)
             request = self._status_request(subject, agent_id, disposition)
             self.published.append(
@@ -171,3 +164,12 @@ class Effects:
             project_id=None if call is None else call.project_id,
             record_id=None if call is None else call.record_id,
         )
+
+
+def _subjects(call: Call) -> Iterable[Subject]:
+    return subjects_of(
+        customer_id=call.customer_id,
+        campaign_id=call.campaign_id,
+        project_id=call.project_id,
+        record_id=call.record_id,
+    )
