@@ -31,13 +31,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from services.worker.kept import Kept, keep
 from services.worker.model import (
     OUTCOMES,
     CallMoved,
     DispositionsState,
     Fact,
     Given,
-    KeptVerdict,
     Requested,
     Row,
     Standing,
@@ -171,12 +171,9 @@ def recall(state: DispositionsState | None, given: Requested) -> Verdict | None:
 
 def _keep(state: DispositionsState, given: Requested, verdict: Verdict) -> DispositionsState:
     """The state with this verdict, without those too old or too many."""
-    oldest_ms = given.now_ms - limits.IDEMPOTENCY_KEPT_MS
-    young = [(key, kept) for key, kept in state.verdicts.items() if kept.kept_ms >= oldest_ms]
-    kept = dict(young[-(limits.VERDICTS_PER_CALL_MAX - 1) :])
-    kept[given.request.idempotency_key] = KeptVerdict(
-        body_hash=given.request.body_hash, verdict=verdict, kept_ms=given.now_ms
-    )
+    request = given.request
+    newest = Kept(body_hash=request.body_hash, verdict=verdict, kept_ms=given.now_ms)
+    kept = keep(state.verdicts, request.idempotency_key, newest, limits.VERDICTS_PER_CALL_MAX)
     return replace(state, verdicts=kept)
 
 

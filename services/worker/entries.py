@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from services.worker import subject_entries
+from services.worker.checks import MALFORMED
 from services.worker.lines import Line, an_entry
-from services.worker.subject_topology import MALFORMED
 from services.worker.topology import read_changed, read_event, read_request
 from shared.contracts.dispositions import USER_EVENT, DispositionTold, Origin, Outcome, Previous
 from shared.contracts.envelope import Event, Record

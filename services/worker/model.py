@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
+from services.worker.kept import Kept
 from shared.contracts.dispositions import (
     USER_EVENT,
     AgentDispositions,
@@ -17,14 +18,6 @@ from shared.contracts.dispositions import (
     Outcome,
     Verdict,
 )
-
-
-class KeptVerdict(Struct, frozen=True, kw_only=True):
-    """An answer already given. `body_hash` is of the request that was answered."""
-
-    body_hash: str
-    verdict: Verdict
-    kept_ms: int
 
 
 class DispositionsState(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,7 +35,7 @@ class DispositionsState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     decided_ms: int = 0
     call_version: int = 0
     agents: tuple[AgentDispositions, ...] = ()
-    verdicts: dict[str, KeptVerdict] = {}
+    verdicts: dict[str, Kept[Verdict]] = {}
     release_asked: dict[str, int] = {}
 
 

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, field
 
+from services.worker.kept import Kept
 from shared.contracts.subjects import (
     NamingRequest,
     StatusOutcome,
@@ -12,14 +13,6 @@ from shared.contracts.subjects import (
     StatusVerdict,
     SubjectDocument,
 )
-
-
-class KeptStatusVerdict(Struct, frozen=True, kw_only=True):
-    """An answer already given. `body_hash` is of the request that was answered."""
-
-    body_hash: str
-    verdict: StatusVerdict
-    kept_ms: int
 
 
 class SubjectState(SubjectDocument, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,7 +24,7 @@ class SubjectState(SubjectDocument, frozen=True, kw_only=True, omit_defaults=Tru
     """
 
     decided_ms: int = 0
-    verdicts: dict[str, KeptStatusVerdict] = field(default_factory=dict)
+    verdicts: dict[str, Kept[StatusVerdict]] = field(default_factory=dict)
 
 
 class Asked(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from services.worker import subjects
+from services.worker.checks import MALFORMED, check_chars, check_texts
 from services.worker.subject_model import Asked, Beside, SubjectState
 from shared.contracts import limits
 from shared.contracts.calls import CallDocument, Phase
@@ -21,13 +22,11 @@ from shared.contracts.subjects import (
     kind_tag,
     read_subject,
 )
-from shared.contracts.values import check_text
 from shared.kernel import Decision
 from shared.runtime.ports import Index
 from shared.runtime.topology import Routed
 
 COLLECTION: Final = "subjects"
-MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _state_decoder: Final = msgspec.json.Decoder(SubjectState)
 _call_decoder: Final = msgspec.json.Decoder(CallDocument)
@@ -137,8 +136,7 @@ def _check(request: StatusRequest | NamingRequest, event: Event) -> None:
     """What the shape alone does not say, and a decision or a store would stumble over."""
     if request.subject != event.subject or not is_subject_name(request.subject):
         raise Poison("bad_data", "subject is not the envelope's, or names none")
-    for name, chars_max in _CHARS_MAX.items():
-        _check_text(name, getattr(request, name, None), chars_max)
+    check_texts(request, _CHARS_MAX)
     if request.status == "":
         raise Poison("bad_data", "status is empty")
     if isinstance(request, NamingRequest):
@@ -157,14 +155,5 @@ def _check_data(data: Mapping[str, str]) -> None:
     if sum(len(name) + len(value) for name, value in data.items()) > limits.SUBJECT_DATA_BYTES_MAX:
         raise Poison("bad_data", f"data is over {limits.SUBJECT_DATA_BYTES_MAX} bytes")
     for name, value in data.items():
-        _check_text("data", name, limits.TEXT_CHARS_MAX)
-        _check_text("data", value, limits.COMMENT_CHARS_MAX)
-
-
-def _check_text(name: str, text: str | None, chars_max: int) -> None:
-    if text is not None and len(text) > chars_max:
-        raise Poison("bad_data", f"{name} is over {chars_max} characters")
-    try:
-        check_text(text or "")
-    except ValueError as error:
-        raise Poison("bad_data", f"{name}: {error}") from None
+        check_chars("data", name, limits.TEXT_CHARS_MAX)
+        check_chars("data", value, limits.COMMENT_CHARS_MAX)

@@ -25,10 +25,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from services.worker.kept import Kept, keep
 from services.worker.subject_model import (
     Asked,
     Beside,
-    KeptStatusVerdict,
     Place,
     Row,
     SubjectState,
@@ -265,10 +265,7 @@ def _verdict(state: SubjectState, given: Asked, row: Row) -> StatusVerdict:
 
 def _keep(state: SubjectState, given: Asked, verdict: StatusVerdict) -> SubjectState:
     """The state with this verdict, without those too old or too many."""
-    oldest_ms = given.now_ms - limits.IDEMPOTENCY_KEPT_MS
-    young = [(key, kept) for key, kept in state.verdicts.items() if kept.kept_ms >= oldest_ms]
-    kept = dict(young[-(limits.VERDICTS_PER_SUBJECT_MAX - 1) :])
-    kept[given.request.idempotency_key] = KeptStatusVerdict(
-        body_hash=given.request.body_hash, verdict=verdict, kept_ms=given.now_ms
-    )
+    request = given.request
+    newest = Kept(body_hash=request.body_hash, verdict=verdict, kept_ms=given.now_ms)
+    kept = keep(state.verdicts, request.idempotency_key, newest, limits.VERDICTS_PER_SUBJECT_MAX)
     return replace(state, verdicts=kept)

@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from services.worker import dispositions, subject_topology
+from services.worker.checks import MALFORMED, check_texts
 from services.worker.model import CallMoved, DispositionsState, Given, Requested
 from services.worker.subject_topology import COLLECTION as SUBJECTS
-from services.worker.subject_topology import MALFORMED, SubjectsAggregate
+from services.worker.subject_topology import SubjectsAggregate
 from shared.contracts import limits
 from shared.contracts.calls import Call, CallChanged, CallDocument
 from shared.contracts.dispositions import REQUESTED, DispositionRequest
@@ -19,7 +20,6 @@ from shared.contracts.ids import call_key, is_call_id, is_id, split_key
 from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.subjects import STATUS_REQUESTED, SUBJECT_NAMED
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS
-from shared.contracts.values import check_text
 from shared.kernel import Decision
 from shared.runtime.ports import Index
 from shared.runtime.topology import Aggregate, Beside, Routed
@@ -202,14 +202,7 @@ def _check(request: DispositionRequest, event: Event) -> None:
     callback_ms = request.callback_ms
     if callback_ms is not None and not 0 <= callback_ms <= INSTANT_MS_MAX:
         raise Poison("bad_data", "callback_ms is no instant")
-    for name, chars_max in _CHARS_MAX.items():
-        text = getattr(request, name)
-        if text is not None and len(text) > chars_max:
-            raise Poison("bad_data", f"{name} is over {chars_max} characters")
-        try:
-            check_text(text or "")
-        except ValueError as error:
-            raise Poison("bad_data", f"{name}: {error}") from None
+    check_texts(request, _CHARS_MAX)
 
 
 _CHARS_MAX: Final = {

@@ -10,7 +10,8 @@ from services.cli.verify.fold import routes
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, place
 from services.worker.dispositions import CONFLICT
-from services.worker.model import DispositionsState, KeptVerdict, Requested
+from services.worker.kept import Kept
+from services.worker.model import DispositionsState, Requested
 from services.worker.subject_model import SubjectState
 from services.worker.subject_topology import COLLECTION as SUBJECTS
 from services.worker.topology import CALLS, COLLECTION
@@ -67,7 +68,7 @@ def _kept(
     return False
 
 
-def _judge(record: Record, given: Requested, kept: KeptVerdict, result: Result) -> None:
+def _judge(record: Record, given: Requested, kept: Kept[Verdict], result: Result) -> None:
     request, verdict = given.request, kept.verdict
     if kept.body_hash != request.body_hash:
         return  # a conflict: answered so, neither kept nor told

@@ -6,7 +6,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
-from pymongo.errors import PyMongoError
 
 from shared.adapters.cluster.mongo_client import Collection, Connection, MongoDriver, Row
 from shared.adapters.cluster.mongo_schema import VERSION, StoreRefused
@@ -36,13 +35,11 @@ async def open_store(url: str, driver: MongoDriver) -> AsyncIterator[Connection]
     """Connect to what is there already.
 
     Raises:
-        StoreRefused: the URL is none, or what it leads to is not for this version.
+        UrlRefused: the URL is none.
+        StoreRefused: what it leads to is not for this version.
         Unavailable: there is no primary to be had.
     """
-    try:
-        connection = Connection(url, driver)
-    except (PyMongoError, ValueError) as error:  # its text may hold a part of the password
-        raise StoreRefused(f"not a URL of MongoDB: {type(error).__name__}") from None
+    connection = Connection(url, driver)
     try:
         meta = connection.database["meta"]
         stored = await answered("open", lambda: meta.find_one({"_id": "schema"}))

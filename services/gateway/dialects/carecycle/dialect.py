@@ -8,7 +8,7 @@ from aiohttp import web
 from services.gateway.bodies import answer, idempotency_key, read_json
 from services.gateway.desk import Desk
 from services.gateway.dialects.carecycle import answers
-from services.gateway.dialects.carecycle.answers import NotValid, Stop
+from services.gateway.dialects.carecycle.answers import Stop
 from services.gateway.dialects.carecycle.fields import (
     SIZE_DEFAULT,
     SIZE_MAX,
@@ -167,7 +167,7 @@ def _told(handler: Handler) -> Handler:
     async def handle(request: web.Request, desk: Desk) -> web.StreamResponse:
         try:
             return await handler(request, desk)
-        except (Stop, NotValid) as stop:
+        except Stop as stop:
             return stop.response()
         except TooMany as many:
             return answers.too_many(many.retry_after_s)
