@@ -12,10 +12,10 @@ class SeparateCommit:
         self._store = store
 
     async def __call__(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
         """Documents first: what is published later can then never be decided otherwise."""
         if batch.documents:
             await self._store.save(batch.documents)
-        await answer()
+        await stored()
         await consumer.publish_and_advance(batch.messages, batch.positions)

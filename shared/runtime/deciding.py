@@ -4,7 +4,7 @@ Nothing is written here. What is decided stands in memory alone, and may be drop
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -17,8 +17,8 @@ from shared.contracts.errors import Poison
 from shared.kernel import Publish
 from shared.runtime.dead_letters import dead_letter
 from shared.runtime.loading import Loading
-from shared.runtime.ports import Answer, Batch, Document, TopicPartition
-from shared.runtime.slot import Slot
+from shared.runtime.ports import Answer, Batch, TopicPartition, part
+from shared.runtime.slot import Slot, Written
 from shared.runtime.topology import Routed
 
 AT_ONCE: Final = 64  # records, until others have a turn on the loop: some 2 ms
@@ -46,10 +46,12 @@ class Decided(Struct, frozen=True):
     """What records have come to.
 
     Attributes:
+        written: the batch's documents by collection and key.
         left: polled, not dealt with, because a document's outbox is full.
     """
 
     batch: Batch
+    written: Mapping[tuple[str, str], Written]
     answers: Sequence[Answer]
     left: Sequence[Record]
     turn: Turn
@@ -105,8 +107,9 @@ class Deciding(Loading):
             polled = {_place(record) for record in records[:taken]}
             dead = [passed for passed in dead if _place(passed[0]) in polled]
             moved = [passed for passed in moved if _place(passed[0]) in polled]
+        written = self._changed(slots)
         batch = Batch(
-            documents=self._changed(slots),
+            documents=tuple(one.document for one in written.values()),
             messages=(*recovered, *messages, *(message for _, message in (*dead, *moved))),
             positions=_positions(records[:taken]),
         )
@@ -119,7 +122,7 @@ class Deciding(Loading):
             recovered=len(recovered),
             moved=len(moved),
         )
-        return Decided(batch, answers, records[taken:], turn)
+        return Decided(batch, written, answers, records[taken:], turn)
 
     async def _route_all(
         self, records: Sequence[Record]
@@ -150,13 +153,19 @@ class Deciding(Loading):
         return answers, messages, taken
 
     def _recover(self, slots: dict[tuple[str, str], Slot]) -> list[Message]:
-        """Stored effects that may never have been published, each document's in its order."""
-        return [
-            effect.message
-            for slot in slots.values()
-            if slot.document is not None
-            for effect in self._unpublished(slot.document)
-        ]
+        """Stored effects that may never have been published, each document's in its order.
+
+        What the batches before this one publish is not among them. A document that owed something
+        keeps what is not durable yet, and is looked into once more, unless this was the last of it.
+        """
+        messages: list[Message] = []
+        for slot in slots.values():
+            if slot.owing:
+                slot.kept = part(slot.effects_from(self._durable))
+                owed = slot.effects_from(self._taken or {})
+                slot.owing = bool(owed)
+                messages += [effect.message for effect in owed]
+        return messages
 
     def _fold(
         self,
@@ -202,14 +211,8 @@ class Deciding(Loading):
             message = slot.cause(publish, item, record, self._topology.source)
             messages.append(message)
 
-    def _changed(self, slots: dict[tuple[str, str], Slot]) -> tuple[Document, ...]:
-        return tuple(
-            slot.written(
-                collection, key, () if slot.document is None else self._unpublished(slot.document)
-            )
-            for (collection, key), slot in slots.items()
-            if slot.changed
-        )
+    def _changed(self, slots: dict[tuple[str, str], Slot]) -> dict[tuple[str, str], Written]:
+        return {place: slot.written(*place) for place, slot in slots.items() if slot.changed}
 
 
 def _as_it_came(record: Record) -> Message:

@@ -9,16 +9,8 @@ from typing import Any, Final
 
 from shared.contracts import limits
 from shared.contracts.errors import Bug
-from shared.runtime.ports import (
-    Document,
-    Effect,
-    EventLog,
-    StateStore,
-    Tagged,
-    TopicPartition,
-    unpack,
-)
-from shared.runtime.slot import Slot
+from shared.runtime.ports import Document, EventLog, StateStore, Tagged, TopicPartition
+from shared.runtime.slot import Slot, Written
 from shared.runtime.topology import Routed, Topology
 
 STALE_READS_MAX: Final = 40
@@ -32,10 +24,12 @@ class Loading:
         self._topology = topology
         self._event_log = event_log
         self._store = store
-        # What will be durable before anything that is decided now: positions (None: to be read
-        # again), and documents that are on their way to the store.
-        self._committed: dict[TopicPartition, int] | None = None
-        self._underway: Mapping[tuple[str, str], Document] = {}
+        # Of the batch that is decided now: positions that will be durable before something of it
+        # is published (None: to be read again), and those before something of it is written; and
+        # the documents of the batch before, which are on their way to the store.
+        self._taken: dict[TopicPartition, int] | None = None
+        self._durable: dict[TopicPartition, int] = {}
+        self._underway: Mapping[tuple[str, str], Written] = {}
 
     async def _load(self, routed: Sequence[Routed]) -> dict[tuple[str, str], Slot]:
         """Every document of the batch, and what is read beside it, in one query a collection."""
@@ -58,13 +52,24 @@ class Loading:
             )
             aggregate = topology.aggregates[collection]
             for key in versions:
-                slots[collection, key] = Slot(aggregate, own.get(key), beside.get(key))
+                slots[collection, key] = self._slot(
+                    Slot(aggregate, own.get(key), beside.get(key)),
+                    self._underway.get((collection, key)),
+                )
         return slots
+
+    def _slot(self, slot: Slot, before: Written | None) -> Slot:
+        """With what its outbox must keep: where no crash was, what the batch before has caused."""
+        if before is None:
+            slot.owing = slot.document is not None and self._may_owe(slot.document)
+        else:
+            slot.owing, slot.kept = before.owing, before.caused
+        return slot
 
     async def _load_own(self, collection: str, keys: Iterable[str]) -> dict[str, Document]:
         """What stands in the store, or will before anything that is decided on it is written."""
         underway = {
-            key: self._underway[collection, key]
+            key: self._underway[collection, key].document
             for key in keys
             if (collection, key) in self._underway
         }
@@ -118,20 +123,9 @@ class Loading:
         raise Bug(f"{collection} stays behind the changes told of it: {waiting[0]}")
 
     def _may_owe(self, document: Document) -> bool:
-        """Whether some of its effects may not be published; none lies beyond a watermark."""
-        committed = self._committed or {}
+        """Whether a crash may have kept effects of it from the log; none is beyond a watermark."""
         partition = self._event_log.partition(document.key)
         for topic, offset in document.watermarks.items():
-            if offset >= committed.get(TopicPartition(topic, partition), 0):
+            if offset >= self._durable.get(TopicPartition(topic, partition), 0):
                 return True
         return False
-
-    def _unpublished(self, document: Document) -> tuple[Effect, ...]:
-        if not document.outbox or not self._may_owe(document):
-            return ()
-        committed = self._committed or {}
-        return tuple(
-            effect
-            for effect in unpack(document.outbox)
-            if effect.source[2] >= committed.get(TopicPartition(*effect.source[:2]), 0)
-        )

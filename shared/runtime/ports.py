@@ -31,12 +31,19 @@ class Effect(Struct, frozen=True):
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+_parts: Final = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
 _decode: Final = msgspec.msgpack.Decoder(tuple[Effect, ...]).decode
 
 
-def pack(effects: Sequence[Effect]) -> bytes:
-    """An outbox; an empty one has no bytes."""
+def part(effects: Sequence[Effect]) -> bytes:
+    """What one batch has caused, as a part of an outbox; nothing has no bytes."""
     return _encode(effects) if effects else b""
+
+
+def pack(*parts: bytes) -> bytes:
+    """An outbox of these parts, in order; an empty one has no bytes."""
+    some = [one for one in parts if one]
+    return _encode(some) if some else b""
 
 
 def unpack(outbox: bytes) -> tuple[Effect, ...]:
@@ -45,7 +52,7 @@ def unpack(outbox: bytes) -> tuple[Effect, ...]:
     Raises:
         msgspec.DecodeError: it was not packed by us.
     """
-    return _decode(outbox) if outbox else ()
+    return tuple(effect for one in _parts(outbox) for effect in _decode(one)) if outbox else ()
 
 
 class Index(Struct, frozen=True, kw_only=True):
@@ -289,18 +296,19 @@ class Batch(Struct, frozen=True):
 class Commit(Protocol):
     """Makes a batch durable.
 
-    Calls `answer` once the documents are durable. After it returns: documents, messages and
-    positions all are. After a crash inside: documents may stand without messages and positions,
-    messages without positions; never positions without both.
+    Calls `stored` once the documents are durable, and publishes nothing, if that comes later,
+    before it has returned. After the commit returns: documents, messages and positions all are
+    durable. After a crash inside: documents may stand without messages and positions, messages
+    without positions; never positions without both.
     """
 
     async def __call__(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
         """Make durable.
 
         Raises:
-            WriteConflict, PartitionsMoved, Unavailable: as the store and the consumer do.
+            WriteConflict, PartitionsMoved, Unavailable: as the store, the consumer and `stored` do.
         """
         ...
 

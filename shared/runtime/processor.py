@@ -9,8 +9,9 @@ So whatever dies, wherever: the record comes again, its document is loaded again
 document does not know it yet (it is decided now, for the first time) or it does (watermark), and
 then its effects stand in the outbox and are published before anything newer. See README.md.
 
-Where much waits, the next batch is decided while one is made durable: it builds on the documents of
-the other, and is written only when all of the other is durable.
+Where much waits, the next batch is decided while one is written, on the documents of that one, and
+is written while that one is published. It is published only when all of the one before is durable;
+until then its documents keep the effects of both.
 """
 
 import asyncio
@@ -75,7 +76,8 @@ class Processor(Deciding):
         self._wait_s = wait_s
         self._much = much
         self._left: Sequence[Record] = ()  # polled, left over from a batch that was cut short
-        self._ahead: Decided | None = None  # behind what is durable; nothing of it is written
+        self._ahead: Decided | None = None  # behind what is written; nothing of it is
+        self._landing: asyncio.Task[None] | None = None  # written, and not all durable; before that
         self.owned: frozenset[TopicPartition] | None = None  # what it works on, where known
         self.turns = 0  # progress of the loop: a watchdog sees it stand still
 
@@ -99,12 +101,22 @@ class Processor(Deciding):
                     log.warning("batch_dropped", group=self.group, error=repr(error))
                     await self._forget(consumer, error)
                     await asyncio.sleep(pause_s)
+            await self._land()
         finally:
             await consumer.close()
 
+    async def _land(self) -> None:
+        """See what is written made durable."""
+        landing, self._landing = self._landing, None
+        try:
+            if landing is not None:
+                await landing
+        except Retryable as error:
+            log.warning("batch_dropped", group=self.group, error=repr(error))
+
     async def _forget(self, consumer: Consumer, error: Retryable) -> None:
         """Drop everything in memory: positions and documents are read again."""
-        self._committed = None
+        self._taken = None
         self._left = ()
         self._ahead = None
         if isinstance(error, PartitionsMoved):
@@ -118,12 +130,15 @@ class Processor(Deciding):
     async def turn(self, consumer: Consumer) -> None:
         """One batch, from poll to advance; from what was decided ahead, if there is such.
 
+        Where the next one is decided, this one may be written and not yet published in the end.
+
         Raises:
             Retryable: nothing of the batch may be assumed; forget it and read again.
         """
-        if self._committed is None:
-            self._committed = await consumer.committed()
-            self.owned = frozenset(self._committed)
+        if self._taken is None:
+            self._taken = await consumer.committed()
+            self.owned = frozenset(self._taken)
+        self._durable = self._taken
         decided, self._ahead = self._ahead, None
         if decided is None:
             records = self._left or await consumer.poll(
@@ -135,40 +150,68 @@ class Processor(Deciding):
                 return
             decided = await self._decide(records)
             self._left = decided.left
-        self._committed |= decided.batch.positions
+        self._taken = self._taken | decided.batch.positions
         await self._make_durable(consumer, decided)
 
     async def _make_durable(self, consumer: Consumer, decided: Decided) -> None:
-        """Commit the batch; where much waits, decide the next one meanwhile."""
+        """Commit the batch, behind the one before; where much waits, decide the next meanwhile."""
+        before, self._landing = self._landing, None
+        written = asyncio.Event()
 
-        async def answer() -> None:
+        async def stored() -> None:
             if decided.answers:
                 await self._replies.send(decided.answers)
+            if before is not None:
+                await before
+            written.set()
 
         async def commit() -> None:
-            await self._commit(consumer, decided.batch, answer)
+            try:
+                await self._commit(consumer, decided.batch, stored)
+            finally:
+                written.set()
             self.turns += 1
             self._observe(decided.turn)
 
-        async def decide_ahead() -> None:
-            await asyncio.sleep(0)  # let the write begin
-            following = self._left or await consumer.poll(records_max=self._records_max, wait_s=0)
-            if following:
-                await self._decide_ahead(decided, following)
-
-        if decided.turn.records < self._much:
+        if before is None and decided.turn.records < self._much:
             await commit()
             return
-        # Both to their end, for a batch half made durable is nobody's; its failure counts first.
-        for end in await asyncio.gather(commit(), decide_ahead(), return_exceptions=True):
-            if end is not None:
-                raise end
-
-    async def _decide_ahead(self, decided: Decided, following: Sequence[Record]) -> None:
-        """Decide these records on what is being made durable."""
-        self._underway = {(d.collection, d.key): d for d in decided.batch.documents}
+        committing = asyncio.ensure_future(commit())
+        row = (committing,) if before is None else (before, committing)
         try:
-            self._ahead = await self._decide(following)
+            deciding = await self._decided_behind(consumer, decided)
+            await written.wait()
+            if deciding is not None or self._ahead is None or committing.done():
+                await _ended(row, deciding)
+            else:
+                self._landing = committing
+        except BaseException:
+            for task in row:
+                task.cancel()
+            await asyncio.wait(row)
+            raise
+
+    async def _decided_behind(self, consumer: Consumer, decided: Decided) -> Exception | None:
+        """Decide what waits, if much does, on what is being written; the failure, if it fails."""
+        if decided.turn.records < self._much:
+            return None
+        await asyncio.sleep(0)  # let the write begin
+        self._underway = decided.written
+        try:
+            following = self._left or await consumer.poll(records_max=self._records_max, wait_s=0)
+            if following:
+                self._ahead = await self._decide(following)
+                self._left = self._ahead.left
+        except Exception as error:  # noqa: BLE001 - the caller raises it
+            return error
         finally:
             self._underway = {}
-        self._left = self._ahead.left
+        return None
+
+
+async def _ended(row: Sequence[asyncio.Task[None]], after: Exception | None) -> None:
+    """All to their end, for a batch half made durable is nobody's. The first failure counts."""
+    ends = await asyncio.gather(*row, return_exceptions=True)
+    for end in (*ends, after):
+        if end is not None:
+            raise end

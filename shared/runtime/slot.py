@@ -1,29 +1,49 @@
 """One document while a batch is folded into it: state, numbers given, effects caused."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec import Struct
 from msgspec.json import Encoder
 
 from shared.contracts.envelope import Event, Message, Record, to_message
 from shared.contracts.topics import TOPICS
 from shared.kernel import Publish
-from shared.runtime.ports import Document, Effect, pack
+from shared.runtime.ports import Document, Effect, Positions, TopicPartition, pack, part, unpack
 from shared.runtime.topology import Aggregate, Routed
 
 _encode: Final = Encoder().encode
 
 
+class Written(Struct, frozen=True):
+    """A document on its way to the store.
+
+    Attributes:
+        caused: the part of its outbox that is of this batch.
+        owing: its outbox holds what a crash has left, for records that are to come again.
+    """
+
+    document: Document
+    caused: bytes
+    owing: bool
+
+
 class Slot:
-    """One document while a batch is folded into it."""
+    """One document while a batch is folded into it.
+
+    Attributes:
+        kept: the part of its outbox that the next write must keep, unless it is `owing`.
+        owing: its outbox is to be looked into, for a crash may have left something in it.
+    """
 
     __slots__ = (
         "aggregate",
         "beside",
         "changed",
         "document",
+        "kept",
         "looked",
         "outbox",
+        "owing",
         "sequences",
         "state",
     )
@@ -35,6 +55,8 @@ class Slot:
         self.state = None if document is None else aggregate.decode(document.state)
         self.sequences = {} if document is None else dict(document.sequences)
         self.outbox: list[Effect] = []
+        self.kept = b""
+        self.owing = False
         self.looked = False  # at what is beside, and nothing was decided since
         self.changed: dict[str, int] = {}  # source topic -> highest offset applied in this batch
 
@@ -73,10 +95,19 @@ class Slot:
             topic: max(offset, before.get(topic, -1)) for topic, offset in self.changed.items()
         }
 
-    def written(self, collection: str, key: str, kept: Sequence[Effect]) -> Document:
+    def effects_from(self, positions: Positions) -> list[Effect]:
+        """Stored effects of records that are not below these positions, in their order."""
+        return [
+            effect
+            for effect in unpack(b"" if self.document is None else self.document.outbox)
+            if effect.source[2] >= positions.get(TopicPartition(*effect.source[:2]), 0)
+        ]
+
+    def written(self, collection: str, key: str) -> Written:
         """The document to write: next revision, watermarks and outbox brought up to date."""
         before = self.document
-        return Document(
+        caused = part(self.outbox)
+        document = Document(
             collection=collection,
             key=key,
             revision=1 if before is None else before.revision + 1,
@@ -84,5 +115,6 @@ class Slot:
             watermarks=self._watermarks(),
             sequences=self.sequences,
             index=self.aggregate.index(self.state),
-            outbox=pack((*kept, *self.outbox)),
+            outbox=pack(self.kept, caused),
         )
+        return Written(document, caused, self.owing)

@@ -52,7 +52,7 @@ class Weighed:
         self._headers: Headers = ()
 
     async def __call__(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
         self._documents += len(batch.documents)
         self._messages += len(batch.messages)
@@ -61,7 +61,7 @@ class Weighed:
         self._with_deadline += sum([one.index.due_ms is not None for one in documents])
         self._message_bytes += sum([len(one.value) for one in messages])
         self._headers = messages[-1].headers if messages else self._headers
-        await self._commit(consumer, batch, answer)
+        await self._commit(consumer, batch, stored)
 
     def read(self, records: int) -> dict[str, Any]:
         """On the average: documents and messages of a record, and how large each is."""

@@ -14,6 +14,7 @@ from shared.runtime.ports import (
     Index,
     TopicPartition,
     pack,
+    part,
     unpack,
 )
 from tests.conformance.adapters import COMMITS, Parts, Profile
@@ -186,7 +187,7 @@ async def test_one_transaction_stores_no_outbox(profile: Profile) -> None:
         watermarks={IN: 0},
         sequences={OUT: 1},
         index=Index(created_ms=1),
-        outbox=pack((effect,)),
+        outbox=pack(part((effect,))),
     )
     async with profile.open() as parts:
         await commit(parts, Batch((document,), (told(),), {FIRST: 1}))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from shared.contracts.envelope import Message
 from shared.contracts.errors import WriteConflict
-from shared.runtime.ports import Document, Effect, Index, StateStore, Tagged, pack
+from shared.runtime.ports import Document, Effect, Index, StateStore, Tagged, pack, part
 from tests.conformance.adapters import STORES, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
@@ -53,7 +53,7 @@ async def test_a_document_comes_back_as_it_was_saved(profile: Profile) -> None:
         watermarks={"telephony.events": 2**62, "calls.changed": 0},
         sequences={"calls.changed": 7, "user.events demo:call-1": 1},
         index=Index(created_ms=NOW_MS, phase="active", due_ms=0, tags=("agent:agent-1", "did:1")),
-        outbox=pack([Effect(("telephony.events", 3, 2**62), message)]),
+        outbox=pack(part([Effect(("telephony.events", 3, 2**62), message)])),
     )
     async with profile.open() as parts:
         await parts.store.save([document])

@@ -21,12 +21,12 @@ class PositionsFirst:
         self._store = store
 
     async def __call__(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
         await consumer.publish_and_advance(batch.messages, batch.positions)
         if batch.documents:
             await self._store.save(batch.documents)
-        await answer()
+        await stored()
 
 
 class LastWriterWins(Through):

@@ -37,7 +37,7 @@ class Stalls:
         self,
         consumer: Consumer,  # noqa: ARG002 - the port's own signature
         batch: Batch,
-        answer: Callable[[], Awaitable[None]],  # noqa: ARG002 - same
+        stored: Callable[[], Awaitable[None]],  # noqa: ARG002 - same
     ) -> None:
         self.late += batch.documents
         raise Unavailable("no answer in time, and still on its way")

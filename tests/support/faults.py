@@ -1,5 +1,6 @@
 """Crashes at named points of a batch, for any store and any log."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -32,16 +33,29 @@ class Crash(BaseException):
 
 @dataclass
 class Fault:
-    """Crashes the first time the armed point is reached."""
+    """Crashes the first time the armed point is reached; from then on everything does.
+
+    Attributes:
+        waits: how many turns of the loop each step may take at most.
+    """
 
     point: str | None = None
     fired: list[str] = field(default_factory=list)
+    waits: int = 0
+    random: Random = field(default_factory=lambda: Random(0))
 
     def reach(self, point: str) -> None:
-        if point == self.point:
+        if self.fired or point == self.point:
             self.point = None
             self.fired.append(point)
             raise Crash(point)
+
+    async def pause(self) -> None:
+        """A step takes its time, in which other steps go on."""
+        for _ in range(self.random.randint(0, self.waits)):
+            await asyncio.sleep(0)
+        if self.fired:
+            raise Crash("gone")
 
 
 class FaultyStore:
@@ -62,9 +76,11 @@ class FaultyStore:
         return await self._store.tagged(collection, wanted, each_max=each_max)
 
     async def save(self, documents: Sequence[Document]) -> None:
+        await self._fault.pause()
         self._fault.reach("before_save")
         await self._store.save(documents)
         self._fault.reach("after_save")
+        await self._fault.pause()
 
 
 class FaultyConsumer:
@@ -88,6 +104,7 @@ class FaultyConsumer:
         return records
 
     async def publish_and_advance(self, messages: Sequence[Message], positions: Positions) -> None:
+        await self._fault.pause()
         self._fault.reach("before_publish")
         if self._fault.point == "half_published":
             await self._log.append(messages[: self._random.randint(0, len(messages))])
@@ -95,6 +112,7 @@ class FaultyConsumer:
         if self._fault.point == "published_not_advanced":
             await self._log.append(messages)
             self._fault.reach("published_not_advanced")
+        await self._fault.pause()
         await self._consumer.publish_and_advance(messages, positions)
         self._fault.reach("advanced")
 

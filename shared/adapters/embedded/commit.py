@@ -24,7 +24,7 @@ class SqliteCommit:
         self._engine = engine
 
     async def __call__(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
         """See `Commit`; after a crash inside, all of the batch stands or none.
 
@@ -42,4 +42,4 @@ class SqliteCommit:
             return consumer.publish_in(connection, batch.messages, batch.positions)
 
         await self._engine.write(write, lambda records: consumer.show(records, batch.positions))
-        await answer()
+        await stored()

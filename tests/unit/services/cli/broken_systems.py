@@ -24,7 +24,7 @@ from shared.runtime.ports import (
     TopicPartition,
 )
 from shared.runtime.processor import Processor
-from shared.runtime.slot import Slot
+from shared.runtime.slot import Slot, Written
 from tests.support.faults import Fault
 from tests.support.memory import MemoryStateStore
 from tests.unit.services.cli.night import Night, System
@@ -73,12 +73,10 @@ class TrustsOldReads(Processor):
 class KeepsLastBatchOnly(Processor):
     """A document's outbox is overwritten by each batch."""
 
-    def _changed(self, slots: dict[tuple[str, str], Slot]) -> tuple[Document, ...]:
-        return tuple(
-            slot.written(collection, key, ())
-            for (collection, key), slot in slots.items()
-            if slot.changed
-        )
+    def _changed(self, slots: dict[tuple[str, str], Slot]) -> dict[tuple[str, str], Written]:
+        for slot in slots.values():
+            slot.kept = b""
+        return super()._changed(slots)
 
 
 class PublishesRecoveredLast(Processor):
@@ -118,9 +116,9 @@ class ForgetsWatermarks(Processor):
 
     async def _load(self, routed: Any) -> Any:
         slots = await super()._load(routed)
-        return {
-            name: Blind(slot.aggregate, slot.document, slot.beside) for name, slot in slots.items()
-        }
+        for slot in slots.values():
+            slot.__class__ = Blind
+        return slots
 
 
 class DropsPoison(Processor):
@@ -222,9 +220,9 @@ class AnswersFirst:
         self._store = store
 
     async def __call__(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
-        await answer()
+        await stored()
         if batch.documents:
             await self._store.save(batch.documents)
         await consumer.publish_and_advance(batch.messages, batch.positions)

@@ -95,13 +95,13 @@ class _Freezing:
         self.thawed = asyncio.Event()
 
     async def __call__(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
         if self._point == "before_save":
             await self._stand_still()
         if batch.documents:
             await self._store.save(batch.documents)
-        await answer()
+        await stored()
         if self._point == "before_publish":
             await self._stand_still()
         await consumer.publish_and_advance(batch.messages, batch.positions)

@@ -20,7 +20,7 @@ from shared.contracts.topics import (
     TELEPHONY_EVENTS,
     USER_EVENTS,
 )
-from shared.runtime.ports import Effect, TopicPartition, pack
+from shared.runtime.ports import Effect, TopicPartition, pack, part
 from tests.unit.services.cli.mutants import (
     add,
     aged,
@@ -220,14 +220,14 @@ def _position(snapshot: Snapshot, group: str, topic: str, offset: int) -> Snapsh
 
 def _outbox(stored: Any) -> Any:
     effect = Effect((TELEPHONY_EVENTS, 0, 10_000), Message(CALLS_CHANGED, "demo:one", (), b"{}"))
-    return replace(stored, outbox=pack((effect,)))
+    return replace(stored, outbox=pack(part((effect,))))
 
 
 def _caused(stored: Any, *, key: str = "demo:one", value: bytes) -> Any:
     """With an effect that is long behind, and is not what stands in the log."""
     headers = (("ce_id", b"calls.changed:demo:one:1"), ("ce_time", b"2026-11-21T14:00:00.000Z"))
     effect = Effect((TELEPHONY_EVENTS, 0, 0), Message(CALLS_CHANGED, key, headers, value))
-    return replace(stored, outbox=pack((effect,)))
+    return replace(stored, outbox=pack(part((effect,))))
 
 
 def _marked(snapshot: Snapshot, topic: str) -> Snapshot:

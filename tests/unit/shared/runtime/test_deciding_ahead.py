@@ -1,4 +1,5 @@
-"""Where much waits: the next batch is decided while one is made durable, but written after it."""
+"""Where much waits: a batch is decided while the one before is written, and written while that one
+is published; it is published when all of that one is durable."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ from shared.contracts.errors import PartitionsMoved, Retryable, Unavailable, Wri
 from shared.contracts.topics import CALLS_CHANGED, TELEPHONY_EVENTS
 from shared.kernel import Decision
 from shared.runtime.deciding import Turn
-from shared.runtime.ports import Batch, Consumer
+from shared.runtime.ports import Batch, Consumer, unpack
 from shared.runtime.processor import Processor
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog, MemoryReplies, MemoryStateStore
@@ -40,6 +41,7 @@ class Rig:
     def start(self) -> None:
         topology = TallyTopology()
         self.decided: list[str] = []
+        self.published = 0  # batches whose publishing has begun
         tallies = topology.aggregates["tallies"]
         decide = tallies.decide
 
@@ -62,11 +64,12 @@ class Rig:
         self.consumer = self.log.consumer("tally", TallyTopology.topics)
 
     async def commit(
-        self, consumer: Consumer, batch: Batch, answer: Callable[[], Awaitable[None]]
+        self, consumer: Consumer, batch: Batch, stored: Callable[[], Awaitable[None]]
     ) -> None:
         await self.write.wait()
         await self.store.save(batch.documents)
-        await answer()
+        await stored()
+        self.published += 1
         await self.publish.wait()
         await consumer.publish_and_advance(batch.messages, batch.positions)
 
@@ -91,6 +94,11 @@ class Rig:
                 await asyncio.sleep(0.001)
         stopping.set()
         await running
+
+    def kept(self) -> list[str]:
+        """Inputs whose effects the one document keeps."""
+        outbox = unpack(self.store.documents["tallies", "t:k"].outbox)
+        return [msgspec.json.decode(one.message.value, type=Told).input for one in outbox]
 
     def told(self) -> list[tuple[str, int]]:
         """Inputs as told, each with the sequence of its telling."""
@@ -125,18 +133,107 @@ async def test_the_next_batch_is_decided_on_documents_that_are_being_written() -
     assert rig.store.documents["tallies", "t:k"].revision == 2
 
 
-async def test_the_next_batch_is_not_written_before_all_is_published() -> None:
+async def test_the_next_batch_is_written_while_one_is_published_and_published_after_it() -> None:
     rig = Rig()
     rig.publish.clear()
-    await rig.say(4)
+    await rig.say(6)
+    await rig.turn()
     turning = asyncio.ensure_future(rig.turn())
-    await rig.stands(loads=1, saves=1)
+    await rig.stands(loads=1, saves=2)
+    assert rig.kept() == ["1.1", "2.1", "3.1", "4.1"]
+    assert (rig.published, turning.done(), rig.told()) == (1, False, [])
+    rig.publish.set()
+    await turning
+    await rig.turn()
+    assert (rig.store.saves, rig.told()) == (3, in_order(6))
+    assert rig.kept() == ["3.1", "4.1", "5.1", "6.1"]
+
+
+async def test_the_third_batch_is_not_written_before_the_first_is_durable() -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.say(8)
+    await rig.turn()
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=1, saves=2)
     assert not turning.done()
     rig.publish.set()
     await turning
-    assert rig.told() == in_order(2)
+    rig.publish.clear()
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=1, saves=3)
+    rig.publish.set()
+    await turning
     await rig.turn()
-    assert (rig.store.saves, rig.told()) == (2, in_order(4))
+    assert rig.told() == in_order(8)
+
+
+@pytest.mark.parametrize("where", ["save", "publish"])
+async def test_a_process_that_ends_while_two_are_on_their_way_has_lost_nothing(where: str) -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.say(6)
+    await rig.turn()
+    if where == "save":
+        rig.write.clear()
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=1, saves=1 if where == "save" else 2)
+    turning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turning
+    assert len(asyncio.all_tasks()) == 1
+    assert rig.told() == []
+    rig.publish.set()
+    rig.write.set()
+    rig.start()
+    await rig.run_until(6)
+    assert list(dict.fromkeys(rig.told())) == in_order(6)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_of_two_on_their_way_both_are_dropped_when_the_first_fails(applied: bool) -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.say(6)
+    await rig.turn()
+    turning = asyncio.ensure_future(rig.turn())
+    await rig.stands(loads=1, saves=2)
+    rig.log.fail_next("publish", applied=applied)
+    rig.publish.set()
+    with pytest.raises(Unavailable):
+        await turning
+    assert rig.told() == (in_order(2) if applied else [])
+    rig.start()
+    await rig.run_until(6)
+    assert list(dict.fromkeys(rig.told())) == in_order(6)
+
+
+async def test_what_is_written_is_made_durable_before_the_processor_stops() -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.say(6)
+    stopping = asyncio.Event()
+    await rig.turn()
+    stopping.set()
+    running = asyncio.ensure_future(rig.processor.run(stopping))
+    await rig.stands(loads=1, saves=1)
+    assert not running.done()
+    rig.publish.set()
+    await running
+    assert rig.told() == in_order(2)
+
+
+async def test_a_log_that_fails_while_the_processor_stops_is_no_failure_of_it() -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.say(4)
+    await rig.turn()
+    stopping = asyncio.Event()
+    stopping.set()
+    rig.log.fail_next("publish")
+    rig.publish.set()
+    await rig.processor.run(stopping)
+    assert rig.told() == []
 
 
 async def test_documents_of_no_batch_under_way_are_read() -> None:
@@ -275,16 +372,16 @@ async def test_what_a_full_outbox_has_left_over_is_decided_ahead_in_its_order(
 
 async def test_told_to_go_at_once_it_leaves_nothing_running() -> None:
     rig = Rig()
-    rig.publish.clear()
+    rig.write.clear()
     await rig.say(4)
     turning = asyncio.ensure_future(rig.turn())
-    await rig.stands(loads=1, saves=1)
+    await rig.stands(loads=1, saves=0)
     turning.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turning
     assert len(asyncio.all_tasks()) == 1
     rig.start()
-    rig.publish.set()
+    rig.write.set()
     for _ in range(2):
         await rig.turn()
     assert rig.told() == in_order(4)
