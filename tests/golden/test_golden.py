@@ -19,8 +19,8 @@ One YAML file per row, in a folder named for its dialect:
     asks: 1                   # disposition requests published because of it
 
 Each row has a tenant of its own; `demo`, where it is a tenant's id in a file, stands for that one.
-In a request, `{token}` is a fresh Ozonetel token and `{replaced}` the one before it. In an answer, a
-text that starts with `~` is a pattern. JSON is compared by key, value and type.
+In a request, `{token}` is a fresh Ozonetel token and `{replaced}` the one before it. In an answer,
+a text that starts with `~` is a pattern. JSON is compared by key, value and type.
 """
 
 import io
