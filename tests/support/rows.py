@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any, Final, cast
 
 import msgspec
+from aiohttp import DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 import services.callstate.__main__ as callstate
@@ -101,7 +102,7 @@ class RowCentre:
         self.hub = Hub(profile.log, clock)
         app = build_app(self.desk, dialects=DIALECTS)
         serve_notifications(app, self.hub, self.desk)
-        self.client = TestClient(TestServer(app))
+        self.client = TestClient(TestServer(app), cookie_jar=DummyCookieJar())
         self.tenant: Tenant
         self._profile = profile
         self._running: dict[str, tuple[asyncio.Event, asyncio.Task[None]]] = {}
