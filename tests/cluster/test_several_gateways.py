@@ -3,8 +3,9 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from tests.conformance.adapters import database_url
 from tests.support.centre import demo_tenant
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog
+from tests.support.parts import MongoServer, PartMissing
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio]
 
@@ -126,6 +128,57 @@ async def test_a_minute_s_requests_are_counted_together(gateways: Gateways) -> N
     assert [wait for status, wait in answers if status == 429] == ["60"] * RATE
     gateways.clock.advance(60_000)
     assert (await gateways.change(1))[0] != 429
+
+
+@pytest.fixture
+def mongod(tmp_path: Path) -> Iterator[MongoServer]:
+    """One of the test's own."""
+    try:
+        mongod = MongoServer(tmp_path)
+    except PartMissing as missing:
+        pytest.skip(str(missing))
+    mongod.start()
+    try:
+        yield mongod
+    finally:
+        mongod.end()
+
+
+async def counted(rates: RateDesk, of: Tenant, times: int) -> list[int]:
+    """0 for each that was taken, else how long to wait."""
+    waits = []
+    for _ in range(times):
+        try:
+            await rates.count("carecycle", of, "key")
+            waits.append(0)
+        except TooMany as many:
+            waits.append(many.retry_after_s)
+    return waits
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_a_store_that_freezes_holds_back_one_request_and_counts_again_once_it_is_back(
+    mongod: MongoServer, driver: MongoDriver
+) -> None:
+    clock, of = (
+        FakeClock(),
+        replace(tenant(), rate_limits=RateLimits(credential=Rates(carecycle=3))),
+    )
+    mongo = await open_mongo(database_url(mongod.url, "frozen"), driver)
+    try:
+        rates = RateDesk(clock, mongo.store, away_s=3600)
+        assert await counted(rates, of, 2) == [0, 0]
+        mongod.freeze()
+        assert await counted(rates, of, 4) == [0, 0, 0, 60]  # as many as were it the only gateway
+        assert not rates._has_store()  # asked once
+        mongod.thaw()
+        while rates._counting:  # the one that was given up has an outcome
+            await asyncio.sleep(0.01)
+        other = RateDesk(clock, mongo.store)
+        assert (await counted(other, of, 2))[-1] == 60
+    finally:
+        mongod.thaw()
+        await mongo.close()
 
 
 async def test_what_a_hit_costs_is_told(gateways: Gateways) -> None:
