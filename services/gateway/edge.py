@@ -1,8 +1,8 @@
 """The edge: what every request passes, whichever route it is for.
 
-Ids in the path are checked before anything else sees them, the credential before the handler runs,
-and whatever is raised is told in the shape of whoever owns the path: a problem document, or the
-dialect's own. Nothing that a client sends may come back as a 500.
+Ids in the path are checked before anything else sees them, the credential and its rate before the
+handler runs, and whatever is raised is told in the shape of whoever owns the path: a problem
+document, or the dialect's own. Nothing that a client sends may come back as a 500.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +16,7 @@ from services.gateway.auth import authenticate
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.problems import Problem, explain
+from services.gateway.rates import Counted
 from services.gateway.route import FOUND, LISTENED, STREAM, Route
 from shared.contracts.ids import is_id
 
@@ -37,12 +38,16 @@ def serve(route: Route, desk: Desk) -> Served:
         part.strip("{}") for part in route.path.split("/") if part[:1] == "{" and ":" not in part
     )
 
+    # What a switch tells is counted apart: toolbars must not take its turns.
+    what: Counted = "events" if route.scope == "events:write" else "native"
+
     async def served(request: web.Request) -> web.StreamResponse:
         for name in names:
             if not is_id(request.match_info[name]):
                 raise web.HTTPNotFound
         if route.scope is not None:
-            request[FOUND] = authenticate(request, desk.tenants, route.scope)
+            found = request[FOUND] = authenticate(request, desk.tenants, route.scope)
+            await desk.rates.count(what, found.tenant, found.credential.id)
         if route.body_bytes_max is not None:
             request = _with_limit(request, route.body_bytes_max)
         return await route.handler(request, desk)

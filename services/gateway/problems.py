@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from aiohttp import web
 
+from services.gateway.rates import TooMany
 from services.gateway.refusals import RefusedByRule
 from services.gateway.verdicts import Busy
 from shared.contracts.errors import Refused, Retryable
@@ -107,7 +108,7 @@ def explain(error: Exception) -> Problem:
     match error:
         case Refused(code=code) if code in PROBLEMS:
             return _of_refused(error)
-        case Busy(retry_after_s=seconds):
+        case Busy(retry_after_s=seconds) | TooMany(retry_after_s=seconds):
             return Problem("too_many_requests", str(error), {"Retry-After": str(seconds)})
         case Retryable():
             return Problem("unavailable", UNKNOWN_RETRY, {"Retry-After": str(RETRY_AFTER_S)})

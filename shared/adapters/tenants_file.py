@@ -135,6 +135,10 @@ def _check(tenant: Tenant) -> None:
     for agent in tenant.agents:
         if not is_id(agent.agent_id):
             raise ValueError(f"{where}: agent {agent.agent_id}: not an id")
+    for named in ("project_ids", "campaign_ids", "subtenant_ids"):
+        for one in getattr(tenant, named):
+            if not is_id(one):
+                raise ValueError(f"{where}: {named}: {one}: not an id")
     _refuse_twins(f"{where}: agent", (agent.agent_id for agent in tenant.agents))
     _refuse_twins(f"{where}: user id", (agent.user_id for agent in tenant.agents))
     leaves = list(tenant.leaves())

@@ -66,6 +66,31 @@ class Source(Struct, frozen=True, kw_only=True):
     dialogs: str | None = None
 
 
+class Rates(Struct, frozen=True, kw_only=True):
+    """How many requests of each dialect in a minute, and tokens in an hour; None: any number.
+
+    Attributes:
+        native: `/v1/...` but for `POST /v1/events`, which is `events`.
+        genesys: without CometD, whose bounds are others.
+    """
+
+    native: int | None = None
+    events: int | None = None
+    genesys: int | None = None
+    ozonetel: int | None = None
+    ozonetel_tokens: int | None = None
+    vcc_live: int | None = None
+    carecycle: int | None = None
+    zipteams: int | None = None
+
+
+class RateLimits(Struct, frozen=True, kw_only=True):
+    """What each credential may do, by default as the vendors have it, and its whole tenant."""
+
+    credential: Rates = Rates(ozonetel_tokens=10, carecycle=60, zipteams=120)
+    tenant: Rates = Rates()
+
+
 class Tenant(Struct, frozen=True, kw_only=True):
     """A centre: everything that belongs to it starts with its id.
 
@@ -76,6 +101,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
         ozonetel_pause_default: an absent `pauseAfterDispose` means true.
         time_zone: of times that a dialect writes without an offset.
         project_time_zones: of projects whose wall clock is not the tenant's.
+        rate_limits: how often its credentials may ask, each and together.
         project_ids, campaign_ids, subtenant_ids: what older dialects name; others are refused.
         sources: switches to connect to; one that posts its events itself needs no entry.
     """
@@ -99,6 +125,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     codes: tuple[Code, ...] = ()
     credentials: tuple[Credential, ...] = ()
     sources: tuple[Source, ...] = ()
+    rate_limits: RateLimits = RateLimits()
 
     def agent(self, agent_id: str) -> Agent | None:
         """The agent of this id, if any."""

@@ -18,7 +18,7 @@ from services.gateway.dialects.carecycle.fields import (
     reused_key,
 )
 from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, secret_header
-from services.gateway.dialects.rates import Rate, TooMany
+from services.gateway.rates import TooMany
 from services.gateway.route import Body, Handler, Parameter, Route, Scope
 from services.gateway.status_admission import StatusAsked
 from services.gateway.subject_desk import SubjectView
@@ -27,7 +27,6 @@ from shared.contracts.subjects import StatusOutcome, Subject
 from shared.contracts.tenants import Tenant
 
 NAME: Final = "carecycle"
-PER_MINUTE: Final = 60
 TERMINAL: Final = ("completed", "failed")
 BEFORE_THE_FIRST: Final = "pending"  # what an enrolment is in that nobody has given a status
 ENROLMENTS_MAX: Final = 20  # of a customer in the list, the newest
@@ -39,8 +38,7 @@ class CareCycle:
     name: Final = NAME
     prefixes: Final = ("/v2/customers",)
 
-    def __init__(self, per_minute: int = PER_MINUTE) -> None:
-        self._rate = Rate(per_minute)
+    def __init__(self) -> None:
         self.routes: Final = (
             Route(
                 method="PATCH",
@@ -82,7 +80,7 @@ class CareCycle:
 
     async def set_status(self, request: web.Request, desk: Desk) -> web.Response:
         """`PATCH /v2/customers/campaign-status`."""
-        tenant = await self._admit(request, desk, "disposition:write")
+        tenant = await _admit(request, desk, "disposition:write")
         wish = read_wish(await read_json(request))
         if wish.status not in TERMINAL:
             raise Stop(400, f"Only terminal statuses ({', '.join(TERMINAL)}) are allowed")
@@ -91,7 +89,7 @@ class CareCycle:
 
     async def list_customers(self, request: web.Request, desk: Desk) -> web.Response:
         """`GET /v2/customers`."""
-        tenant = await self._admit(request, desk, "read")
+        tenant = await _admit(request, desk, "read")
         window = read_window(request.query)
         end = window.page * window.size
         views, following = await desk.subjects.page(tenant, "customer", limit=end)
@@ -104,19 +102,20 @@ class CareCycle:
         more = following is not None
         return answer({"data": data, "page": window.page, "size": window.size, "hasMore": more})
 
-    async def _admit(self, request: web.Request, desk: Desk, scope: Scope) -> Tenant:
-        """Whose request this is, if it is allowed, and not one too many."""
-        found = desk.tenants.find(NAME, secret_header(request, "x-api-key"))
-        if found is None:
-            raise Stop(401, "Invalid or missing API key")
-        if scope not in found.credential.scopes:
-            raise Stop(403, "The API key does not allow this")
-        await self._rate.count(found, desk.clock.now_ms())
-        return found.tenant
-
     def error(self, status: int, message: str) -> web.Response:
         """See `Dialect`."""
         return answers.of_http(status, message)
+
+
+async def _admit(request: web.Request, desk: Desk, scope: Scope) -> Tenant:
+    """Whose request this is, if it is allowed, and not one too many."""
+    found = desk.tenants.find(NAME, secret_header(request, "x-api-key"))
+    if found is None:
+        raise Stop(401, "Invalid or missing API key")
+    if scope not in found.credential.scopes:
+        raise Stop(403, "The API key does not allow this")
+    await desk.rates.count(NAME, found.tenant, found.credential.id)
+    return found.tenant
 
 
 async def _set(tenant: Tenant, wish: Wish, key: str | None, desk: Desk) -> web.Response:

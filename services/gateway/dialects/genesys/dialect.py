@@ -10,7 +10,7 @@ from services.gateway.desk import CallView, Desk
 from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object
 from services.gateway.dialects.genesys import answers
 from services.gateway.dialects.genesys.answers import StatusCode, Stop, failed, succeeded
-from services.gateway.dialects.genesys.asker import Asker, authenticate, base_url_of
+from services.gateway.dialects.genesys.asker import Asker, admit, base_url_of
 from services.gateway.dialects.genesys.notifications import get_messages, post_messages
 from services.gateway.dialects.genesys.operation import read_operation
 from services.gateway.dialects.genesys.resources import call_resource, user_resource
@@ -47,13 +47,13 @@ async def operate_on_device(request: web.Request, desk: Desk) -> web.Response:
 
 async def show_me(request: web.Request, desk: Desk) -> web.Response:
     """`GET /api/v2/me`."""
-    asker = authenticate(request, desk)
+    asker = await admit(request, desk)
     return succeeded(user=user_resource(asker.agent, base_url_of(request)))
 
 
 async def show_my_calls(request: web.Request, desk: Desk) -> web.Response:
     """`GET /api/v2/me/calls`: those the agent still has something to do with, newest first."""
-    asker, now_ms = authenticate(request, desk), desk.clock.now_ms()
+    asker, now_ms = await admit(request, desk), desk.clock.now_ms()
     base_url = base_url_of(request)
     return succeeded(
         calls=[
@@ -72,7 +72,7 @@ async def show_version(request: web.Request, desk: Desk) -> web.Response:
 async def _set_disposition(
     request: web.Request, desk: Desk, call_in_path: str | None
 ) -> web.Response:
-    asker = authenticate(request, desk)
+    asker = await admit(request, desk)
     operation = read_operation(await read_object(request), call_in_path)
     asked = Asked(
         call_id=operation.call_id,

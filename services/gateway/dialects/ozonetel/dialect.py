@@ -12,6 +12,7 @@ from services.gateway.dialects.ozonetel import answers, tokens
 from services.gateway.dialects.ozonetel.accounts import KIND, authenticate
 from services.gateway.dialects.ozonetel.answers import Row, Stop
 from services.gateway.dialects.ozonetel.fields import Fields, Wish, read_action, read_wish, text
+from services.gateway.rates import TooMany
 from services.gateway.route import Body, Parameter, Route
 from shared.contracts import limits
 from shared.contracts.dispositions import Outcome, Policy, Verdict
@@ -32,10 +33,11 @@ async def generate_token(request: web.Request, desk: Desk) -> web.StreamResponse
         return answer(answers.API_KEY_INVALID)
     owner = tokens.Owner(found.tenant.id, user_name)
     try:
-        token = await tokens.issue(desk.store, owner, desk.clock.now_ms())
-    except tokens.TooMany as many:
+        await desk.rates.count("ozonetel_tokens", found.tenant, user_name)
+    except TooMany as many:
         wait = {"Retry-After": str(many.retry_after_s)}
-        return answer(answers.TOO_MANY_TOKENS, status=429, headers=wait)
+        return answer(answers.too_many_tokens(many.most), status=429, headers=wait)
+    token = await tokens.issue(desk.store, owner, desk.clock.now_ms())
     return answer({"token": token, "message": ""}, headers={"Cache-Control": "no-store"})
 
 
@@ -44,6 +46,7 @@ async def disposition(request: web.Request, desk: Desk) -> web.StreamResponse:
     try:
         body = await _body_of(request)
         account = await authenticate(request, body, desk)
+        await desk.rates.count(NAME, account.tenant, account.user_name)
         if isinstance(body, Refused):
             raise body
         if read_action(body) == "get":

@@ -106,7 +106,7 @@ class VccLive:
 
 async def set_batch(request: web.Request, desk: Desk) -> web.Response:
     """`PUT /v2/projects/{projectid}/records/dispositions`."""
-    project = admit(request, desk, "disposition:write")
+    project = await admit(request, desk, "disposition:write")
     batch = read_batch(await read_json(request))
     key = idempotency_key(request)
     changes, errors = await plan(batch, project, desk)
@@ -129,7 +129,7 @@ async def set_batch(request: web.Request, desk: Desk) -> web.Response:
 
 async def set_one(request: web.Request, desk: Desk) -> web.Response:
     """`POST /v2/projects/{projectid}/records/{numberid}/dispositions`."""
-    project = admit(request, desk, "disposition:write")
+    project = await admit(request, desk, "disposition:write")
     fields = read_single(await read_json(request))
     avoid = read_avoid_in_call(fields)
     key = idempotency_key(request)
@@ -149,7 +149,7 @@ async def set_one(request: web.Request, desk: Desk) -> web.Response:
 
 async def show_record(request: web.Request, desk: Desk) -> web.Response:
     """`GET /v2/projects/{projectid}/records/{numberid}`."""
-    project = admit(request, desk, "read")
+    project = await admit(request, desk, "read")
     record = Subject("record", request.match_info["numberid"], project.id)
     view = await desk.subjects.read(project.tenant, record)
     if view is None:

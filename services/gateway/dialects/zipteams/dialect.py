@@ -7,13 +7,13 @@ from aiohttp import web
 from services.gateway.bodies import idempotency_key, read_json
 from services.gateway.desk import Desk
 from services.gateway.dialects.exchange import IDEMPOTENCY_KEY
-from services.gateway.dialects.rates import Rate, TooMany
 from services.gateway.dialects.zipteams import answers, recorded
 from services.gateway.dialects.zipteams.answers import NotValid, Stop, issue
 from services.gateway.dialects.zipteams.batch import read_batch
 from services.gateway.dialects.zipteams.fields import read_wish
 from services.gateway.dialects.zipteams.headers import SUBTENANT_HEADERS, Caller, admit
 from services.gateway.problems import Invalid
+from services.gateway.rates import TooMany
 from services.gateway.route import Body, Handler, Parameter, Route
 from services.gateway.status_admission import StatusAsked
 from shared.contracts import limits
@@ -22,7 +22,6 @@ from shared.contracts.ids import is_id
 from shared.contracts.subjects import StatusOutcome
 
 NAME: Final = "zipteams"
-PER_MINUTE: Final = 120
 PREFIXES: Final = ("/api/v1/partner", "/partner")
 _HEADERS: Final = (
     Parameter("x-api-secret", "the other half of the key", "header", required=True),
@@ -48,8 +47,7 @@ class Zipteams:
     name: Final = NAME
     prefixes: Final = PREFIXES
 
-    def __init__(self, per_minute: int = PER_MINUTE) -> None:
-        self._rate = Rate(per_minute)
+    def __init__(self) -> None:
         self.routes: Final = tuple(route for prefix in PREFIXES for route in self._below(prefix))
 
     def _below(self, prefix: str) -> tuple[Route, ...]:
@@ -88,7 +86,7 @@ class Zipteams:
         caller = admit(request, desk)
         wish = read_wish(await read_json(request))
         key = idempotency_key(request)
-        await self._rate.count(caller.found, desk.clock.now_ms())
+        await desk.rates.count(NAME, caller.tenant, caller.found.credential.id)
         if not is_id(wish.customer_id):
             raise _unknown()  # none could have been named so
         asked = StatusAsked(
@@ -105,7 +103,7 @@ class Zipteams:
         caller = admit(request, desk)
         calls = read_batch(await read_json(request))
         idempotency_key(request)  # calls are known by their ids already: only its shape counts
-        await self._rate.count(caller.found, desk.clock.now_ms())
+        await desk.rates.count(NAME, caller.tenant, caller.found.credential.id)
         known = await recorded.known_calls(caller, calls, desk)
         new = [call for call in calls if not recorded.is_done(known.get(call.call_id), NAME)]
         # Customers first: a call that is there shows that its customer is named.

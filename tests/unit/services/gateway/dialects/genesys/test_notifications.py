@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -429,6 +430,26 @@ async def test_who_has_left_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
             await post(centre, CONNECT | {"clientId": reply["clientId"]}, basic())
         )
         assert reply["error"] == "402::Unknown client"
+
+
+async def test_a_handshake_names_the_client_once_by_a_cookie_that_opens_nothing() -> None:
+    async with centre_of() as centre:
+        first = await post(centre, HANDSHAKE, basic())
+        cookie = first.headers["Set-Cookie"]
+        assert re.fullmatch(
+            r"BAYEUX_BROWSER=[0-9a-f]{32}; HttpOnly; Path=/; SameSite=Strict", cookie
+        )
+        again = await post(centre, HANDSHAKE, basic())  # the client sends it along
+        assert "Set-Cookie" not in again.headers
+        centre.client.session.cookie_jar.clear()
+        (reply,) = await answer(first)
+        connect_ = CONNECT | {"clientId": reply["clientId"], "advice": {"timeout": 0}}
+        assert "Set-Cookie" not in (await post(centre, connect_, basic())).headers
+        assert (await post(centre, HANDSHAKE, {"Cookie": cookie})).status == 401
+        query = urlencode({"message": json.dumps([HANDSHAKE])})
+        script_ = await centre.client.get(f"{URL}?{query}", headers=basic())
+        assert script_.headers["Set-Cookie"].startswith("BAYEUX_BROWSER=")
+        assert script_.headers["Set-Cookie"] != cookie
 
 
 async def test_how_long_somebody_listened_is_no_latency() -> None:
