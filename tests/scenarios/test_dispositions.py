@@ -1,9 +1,10 @@
 """The tables of `dispositions/`: calls that move and what is said of them, through the processor.
 
 Each line: `call`, its agents (with `unspoken`, `overdue`, or a segment), or `ask`, the agent and
-the code, or `due`, the agent and the revision whose callback a timer tells of; the rule that answers;
-what is told; what is kept (`~` waits, else code, origin, revision; `due` and whose callback was).
-Played as they stand, with every record told twice, and with no word of the call but at the end.
+the code, or `due`, the agent and the revision whose callback a timer tells of; the rule that
+answers; what is told; what is kept (`~` waits, else code, origin, revision; `due`, of whose
+callback it was told). Played as they stand, with every record told twice, and with no word of the
+call but at the end.
 """
 
 from collections.abc import Sequence
