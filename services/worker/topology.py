@@ -82,7 +82,8 @@ class DispositionsAggregate:
     def index(self, state: DispositionsState) -> Index:
         """By agent, and by the next callback."""
         tags = tuple(f"agent:{agent.agent_id}" for agent in state.agents)
-        due_ms = min((timer.deadline_ms for timer in callbacks(state)), default=None)
+        timers = callbacks(state)
+        due_ms = min([timer.deadline_ms for timer in timers]) if timers else None
         return Index(created_ms=state.created_ms, due_ms=due_ms, tags=tags)
 
 
