@@ -36,7 +36,7 @@ TOPICS: Final = {
         Topic(DISPOSITION_REQUESTS, "one request each"),
         Topic(
             DISPOSITION_EVENTS,
-            "queued, saved, corrected, missed, refused; status changed",
+            "queued, saved, corrected, missed, refused; status changed; callback scheduled, due",
             told=True,
         ),
         Topic(USER_EVENTS, "EventUserEvent: dispositions after release", told=True),
