@@ -202,6 +202,7 @@ class MemoryConsumer:
         return taken
 
     async def publish_and_advance(self, messages: Sequence[Message], positions: Positions) -> None:
+        self._check_moved()
         self._log.faults.run("publish", lambda: self._log.put(messages))
         self._check_moved()
         if not positions.keys() <= self._next.keys():
