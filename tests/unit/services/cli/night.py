@@ -263,11 +263,13 @@ class Night:
                 await self._thaw()
 
     async def _die(self, topology: Topology, point: str) -> None:
-        fault = Fault(point)
+        fault = Fault(point, waits=self.random.choice((0, 4)), random=self.random)
         processor, consumer = self._born(topology, fault, self.system.commit(self._faulty(fault)))
         with suppress(Crash, Retryable):
             for _ in range(self.random.randint(1, 4)):
                 await processor.turn(consumer)
+            fault.point = self.random.choice(POINTS)  # what is still on its way ends there
+            await processor.turn(consumer)
 
     async def _freeze(self, topology: Topology, point: str) -> None:
         frozen = asyncio.Event()
