@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     tenants_file: Path | None = None
     """Tenants, agents, codes and credentials as YAML. The demo's by default, but for the services
     of the cluster profile, which have none."""
+    operator_sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$", repr=False)] = None
+    """SHA-256, in hex, of the operator's key, which makes and removes tenants by admin routes.
+    Without one nobody does."""
     allow_demo: bool = False
     """Serve demo tenants on a host that is not loopback; everybody knows their secrets."""
     demo_traffic: bool = True
