@@ -22,7 +22,6 @@ from services.gateway.queries import Query
 from services.gateway.route import FOUND, STREAM, Body, Parameter, Route
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import TOLD
-from shared.runtime.tenants import TenantDirectory
 
 HEARTBEAT_S: Final = 15.0
 LOOK_S: Final = 1.0  # a client that has left keeps its place no longer than this
@@ -64,7 +63,7 @@ async def stream(request: web.Request, desk: Desk) -> web.StreamResponse:
     try:
         with contextlib.suppress(ConnectionError, TimeoutError):
             await response.prepare(request)
-            await _send_all(response, follower, request, desk.tenants)
+            await _send_all(response, follower, request, desk)
     finally:
         follower.leave()
     return response
@@ -104,7 +103,7 @@ async def _send_all(
     response: web.StreamResponse,
     follower: Follower,
     request: web.Request,
-    tenants: TenantDirectory,
+    desk: Desk,
 ) -> None:
     """Write until it ends; the last frame says why, where the client can still hear it."""
     found = request[FOUND]
@@ -112,7 +111,7 @@ async def _send_all(
     await _write(response, request, _HELLO + _id_line(follower))
     quiet_since = now = asyncio.get_running_loop().time()
     try:
-        while request.transport is not None and tenants.stands(found):
+        while request.transport is not None and desk.tenants.stands(found):
             wait_s = min(LOOK_S, max(0.0, quiet_since + HEARTBEAT_S - now))
             told = await follower.take(events_max=EVENTS_PER_WRITE_MAX, wait_s=wait_s)
             now = asyncio.get_running_loop().time()

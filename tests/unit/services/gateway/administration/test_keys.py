@@ -165,7 +165,7 @@ async def test_every_dialect_takes_a_key_made_here(office: Office) -> None:
     basic = await made(office, kind="basic", name="crm", scopes=scopes)
     ozonetel = await made(office, kind="ozonetel", name="crm", scopes=scopes)
     pair = base64.b64encode(f"crm:{basic['secret']}".encode()).decode()
-    asked = [
+    asked: list[tuple[str, str, dict[str, str], Any, int]] = [
         ("GET", "/v2/customers", {"x-api-key": carecycle["secret"]}, None, 200),
         ("GET", "/v2/customers", {"x-api-key": carecycle["secret"] + "x"}, None, 401),
         (
