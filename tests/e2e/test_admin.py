@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 ADMIN: Final = {"Authorization": "Bearer demo-admin-key"}
 OPERATOR: Final = {"Authorization": "Bearer the-operators-own-key"}
 FOLLOWED_S: Final = 10.0  # a second by design; the machine may be busy
-SETTINGS: Final = {
+SETTINGS: Final[dict[str, Any]] = {
     "demo_wrap_up_s": 30,
     "operator_sha256": sha256(b"the-operators-own-key").hexdigest(),
 }
@@ -35,7 +35,7 @@ async def centre(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         product = Product(tmp_path / "data", **SETTINGS)
     else:
         parts = (request.getfixturevalue("kafka"), request.getfixturevalue("mongo_url"))
-        product = ClusterProduct(tmp_path / "data", *parts, **SETTINGS)
+        product = ClusterProduct(tmp_path / "data", parts[0], parts[1], **SETTINGS)
     async with product, aiohttp.ClientSession() as http:
         yield Centre(product, http)
 
