@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.e2e.test_documents_hold import OPAQUE, asking, run
 from tests.e2e.test_product import PROFILES, Centre
 from tests.support.product import DEMO_TENANTS, ROOT, ClusterProduct, Product, free_port
 
@@ -164,6 +165,19 @@ async def test_a_tenant_is_made_and_its_first_call_is_no_dead_letter(centre: Cen
     said = {"agent_id": "ada", "code": "Sold"}
     async with centre.http.post(url, headers=own, json=said) as answer:
         assert (await answer.json())["outcome"] == "queued"
+
+
+async def test_the_documents_of_the_admin_port_hold(tmp_path: Path) -> None:
+    """Requests made of /openapi.json, good ones and bad; whatever comes of it starts again."""
+    async with Product(tmp_path / "data", **SETTINGS) as product:
+        # Whether an item may be changed so depends on those that there are: no schema says so.
+        command = asking(product.admin_url, "^/v1/admin", OPERATOR, OPAQUE)
+        assert await asyncio.to_thread(run, command, tmp_path) is None
+        said = product.log_path.read_text()
+        assert "Traceback" not in said
+        assert '"level": "error"' not in said
+        product.stop()
+        await product.start()
 
 
 def verify(product: Product) -> None:

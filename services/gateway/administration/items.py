@@ -183,6 +183,7 @@ def _routes(kind: Items) -> tuple[Route, ...]:
             scope="admin",
             tag=kind.many,
             request=kind.body,
+            may_be_empty=True,
             responses={
                 200: Body(f"The {kind.one}", kind.model),
                 201: Body(f"The new {kind.one}", kind.model),

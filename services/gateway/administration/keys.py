@@ -215,6 +215,7 @@ ROUTES: Final = (
         scope="admin",
         tag="keys",
         request=RotateBody,
+        may_be_empty=True,
         responses={200: Body("The key with its fresh secret", SecretView)},
     ),
     Route(

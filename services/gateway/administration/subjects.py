@@ -96,6 +96,7 @@ ROUTES: Final = (
         tag="subjects",
         parameters=(WITHIN, KEY),
         request=NamedBody,
+        may_be_empty=True,
         responses={
             200: Body("As it is known now", SubjectStateView),
             202: Body("Not known yet whether it is", PendingView),

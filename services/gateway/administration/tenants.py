@@ -141,6 +141,7 @@ ROUTES: Final = (
         scope="admin",
         tag="tenants",
         request=SettingsBody,
+        may_be_empty=True,
         responses={200: Body("The tenant", TenantView), 201: Body("The new tenant", TenantView)},
     ),
     Route(
@@ -152,6 +153,7 @@ ROUTES: Final = (
         scope="admin",
         tag="tenants",
         request=SettingsBody,
+        may_be_empty=True,
         responses={200: Body("The tenant", TenantView)},
     ),
     Route(
