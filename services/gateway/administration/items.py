@@ -24,7 +24,7 @@ from services.gateway.administration.tenants import PATH
 from services.gateway.desk import Desk
 from services.gateway.problems import Invalid
 from services.gateway.queries import CURSOR, LIMIT
-from services.gateway.route import Body, Route
+from services.gateway.route import Body, Handler, Route
 from shared.contracts.limits import TEXT_CHARS_MAX
 from shared.contracts.overlays import Overlay, entries_of
 from shared.contracts.tenants import Tenant
@@ -125,7 +125,9 @@ KINDS: Final = (
 # fmt: on
 
 
-def _routes(kind: Items) -> tuple[Route, ...]:
+def _handlers(kind: Items) -> tuple[Handler, Handler, Handler, Handler]:
+    """List, show, put, delete."""
+
     async def list_all(request: web.Request, _: Desk) -> web.Response:
         return page(request, kind.view((await newest(request)).there))
 
@@ -149,6 +151,11 @@ def _routes(kind: Items) -> tuple[Route, ...]:
         await changed(request, lambda seen: kind.remove(seen, name), f"{kind.one} {name}")
         return gone()
 
+    return list_all, show, put, delete
+
+
+def _routes(kind: Items) -> tuple[Route, ...]:
+    list_all, show, put, delete = _handlers(kind)
     path = f"{PATH}/{{tenant}}/{kind.many}"
     item, title = f"{path}/{kind.part}", kind.one.capitalize()
     listed = create_model(f"{title}Page", __base__=models.Page, rows=(list[kind.model], ...))  # type: ignore[name-defined]
