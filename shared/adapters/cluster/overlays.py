@@ -11,6 +11,7 @@ from shared.contracts.errors import WriteConflict
 from shared.runtime.overlays import Stored
 
 COLLECTION: Final = "overlays"
+VERSIONS: Final = "versions"  # an index that answers by itself: no overlay is looked at
 
 
 class MongoOverlayStore:
@@ -22,7 +23,7 @@ class MongoOverlayStore:
 
     async def versions(self) -> dict[str, int]:
         """See `OverlayStore`."""
-        cursor = self._rows.find({}, {"v": 1})
+        cursor = self._rows.find({}, {"v": 1}, hint=VERSIONS)
         rows = await answered("read overlays", lambda: cursor.to_list(None))
         return {row["_id"]: int(row["v"]) for row in rows}
 
