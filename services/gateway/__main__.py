@@ -10,6 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from services.gateway.admin import Readiness, build_admin_app
+from services.gateway.administration import Administration, Operated
 from services.gateway.app import build_app
 from services.gateway.connection import Connection
 from services.gateway.console import ROUTES as CONSOLE
@@ -28,10 +29,13 @@ from services.gateway.verdicts import Waiters
 from services.settings import Settings
 from shared.contracts import limits
 from shared.observability.metrics import Metrics
+from shared.runtime.live_tenants import REFRESH_S, LiveTenantDirectory
 from shared.runtime.profile import Profile
 from shared.runtime.tenants import TenantDirectory
 
 BACKLOG: Final = 1024
+SPREAD_S: Final = 2 * REFRESH_S
+DESK: Final = web.AppKey("desk", Desk)
 SHUTDOWN_S: Final = 5.0
 _NO_ACCESS_LOG: Final[Any] = None  # the edge writes one line per request already
 
@@ -56,6 +60,7 @@ async def build(
     )
     app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request)
     app[HUB] = hub
+    app[DESK] = desk
     app.on_shutdown.append(end_streams)
     serve_notifications(app, hub, desk)
     return app
@@ -130,9 +135,26 @@ class Listener:
         await self._runner.cleanup()
 
 
-def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
+def admin(
+    metrics: Metrics, readiness: Readiness, administration: Operated | None = None
+) -> web.Application:
     """The application of the admin port."""
-    return build_admin_app(metrics.registry, readiness)
+    return build_admin_app(metrics.registry, readiness, administration)
+
+
+def operated(
+    settings: Settings, tenants: LiveTenantDirectory, app: web.Application, metrics: Metrics
+) -> Operated:
+    """What the admin routes beside the public application need."""
+    desk = app[DESK]
+    alone = settings.profile == "embedded"
+    spread_s = 0.0 if alone else SPREAD_S
+    return Operated(
+        administration=Administration(tenants, desk.clock, spread_s=spread_s),
+        desk=desk,
+        operator_sha256=settings.operator_sha256,
+        observe=metrics.request,
+    )
 
 
 DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())

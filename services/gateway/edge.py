@@ -34,17 +34,13 @@ def ignore_request(_: str, __: int, ___: float) -> None:
 
 def serve(route: Route, desk: Desk) -> Served:
     """The route's handler as the router calls it: ids first, then the credential."""
-    names = tuple(
-        part.strip("{}") for part in route.path.split("/") if part[:1] == "{" and ":" not in part
-    )
+    names = id_parts(route)
 
     # What a switch tells is counted apart: toolbars must not take its turns.
     what: Counted = "events" if route.scope == "events:write" else "native"
 
     async def served(request: web.Request) -> web.StreamResponse:
-        for name in names:
-            if not is_id(request.match_info[name]):
-                raise web.HTTPNotFound
+        check_ids(request, names)
         if route.scope is not None:
             found = request[FOUND] = authenticate(request, desk.tenants, route.scope)
             await desk.rates.count(what, found.tenant, found.credential.id)
@@ -53,6 +49,24 @@ def serve(route: Route, desk: Desk) -> Served:
         return await route.handler(request, desk)
 
     return served
+
+
+def id_parts(route: Route) -> tuple[str, ...]:
+    """The parts of a route's path that must be ids: those without a pattern of their own."""
+    return tuple(
+        part.strip("{}") for part in route.path.split("/") if part[:1] == "{" and ":" not in part
+    )
+
+
+def check_ids(request: web.Request, names: Sequence[str]) -> None:
+    """Refuse what is no id before anything else sees it.
+
+    Raises:
+        HTTPNotFound: so it names nothing.
+    """
+    for name in names:
+        if not is_id(request.match_info[name]):
+            raise web.HTTPNotFound
 
 
 def edge(

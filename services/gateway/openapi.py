@@ -24,7 +24,7 @@ SECURITY_SCHEMES: Final = {
 }
 _IN_ITS_SHAPE: Final = "Refused, in the shape that this dialect has for it"
 _REF: Final = "#/components/schemas/{model}"
-_parts: Final = re.compile(r"\{([A-Za-z_]+)(?::[^{}]+)?\}")
+_parts: Final = re.compile(r"\{([A-Za-z_]+)(:[^{}]+)?\}")
 
 Schemas = dict[tuple[type[BaseModel], JsonSchemaMode], dict[str, Any]]
 
@@ -79,7 +79,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         content: dict[str, Any] = {}
         for body in requests:
             content |= _content(body, schemas, "validation")
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not route.may_be_empty, "content": content}
     if route.scope is not None:
         operation["security"] = [{"bearer": []}]
         operation["description"] = f"Needs the scope `{route.scope}`."
@@ -127,12 +127,13 @@ def _content(body: Body, schemas: Schemas, mode: JsonSchemaMode) -> dict[str, An
 
 
 def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
-    for name in _parts.findall(path):
+    for name, pattern in _parts.findall(path):
+        schema = {"pattern": ID_PATTERN} if not pattern else {"minLength": 1}
         yield {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": ID_PATTERN},
+            "schema": {"type": "string", **schema},
         }
 
 

@@ -37,6 +37,7 @@ PROBLEMS: Final = {
     "agent_not_on_call": Row(409, "The agent has no part in this call"),
     "already_disposed": Row(409, "The agent has already disposed this call"),
     "subject_in_call": Row(409, "Agents are handling it now"),
+    "conflict": Row(409, "It can't be changed so"),
     "too_large": Row(413, "The body is too large"),
     "unsupported_media_type": Row(415, "The media type is not supported"),
     "validation": Row(422, "The request breaks a rule"),

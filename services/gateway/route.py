@@ -68,6 +68,7 @@ class Route:
             which finds it as `request[FOUND]`. None: open, or the dialect checks its own.
         security: which scheme /openapi.json names where `scope` is None: `ozonetel`, `basic` ...
         request: what the body must be; `requests` where it may be of several media types.
+        may_be_empty: no body at all means as much as an empty object.
         responses: by status; problem documents that any native route may answer with are added.
         tag: the section in the documents.
         body_bytes_max: None for the common limit.
@@ -82,6 +83,7 @@ class Route:
     security: str | None = None
     request: type[BaseModel] | None = None
     requests: tuple[Body, ...] = ()
+    may_be_empty: bool = False
     responses: Mapping[int, Body] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     tag: str = "native"

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from shared.contracts.calls import WrapUpRules
 
 
-class Code(Struct, frozen=True, kw_only=True):
+class Code(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A disposition code. A code with children is a folder: it can't be chosen itself.
 
     Attributes:
@@ -22,7 +22,7 @@ class Code(Struct, frozen=True, kw_only=True):
     children: tuple["Code", ...] = ()
 
 
-class Agent(Struct, frozen=True, kw_only=True):
+class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An agent. `user_id` is the number older dialects use; `password_sha256` is in hex."""
 
     agent_id: str
@@ -31,7 +31,7 @@ class Agent(Struct, frozen=True, kw_only=True):
     password_sha256: str | None = None
 
 
-class Credential(Struct, frozen=True, kw_only=True):
+class Credential(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One key. Only the SHA-256 of the secret is known here.
 
     Attributes:
@@ -40,6 +40,9 @@ class Credential(Struct, frozen=True, kw_only=True):
         name: the user name that goes with the key, where the dialect has one; of `zipteams` the
             API key, whose secret is the other half.
         scopes: `disposition:write`, `events:write`, `read`, `admin`.
+        created_ms: when it was made by a route; unknown of those in the file.
+        older_sha256: of the secret that the newest has replaced, good until `older_until_ms`.
+        revoked_ms: since when it opens nothing; it is kept to be listed.
     """
 
     id: str
@@ -47,6 +50,10 @@ class Credential(Struct, frozen=True, kw_only=True):
     kind: str = "bearer"
     name: str | None = None
     scopes: tuple[str, ...] = ()
+    created_ms: int | None = None
+    older_sha256: str | None = None
+    older_until_ms: int | None = None
+    revoked_ms: int | None = None
 
 
 class Source(Struct, frozen=True, kw_only=True):

@@ -78,6 +78,9 @@ class RowTenants:
     def find(self, kind: str, secret: bytes, name: str | None = None) -> Found | None:
         return self._now.find(kind, secret, name)
 
+    def stands(self, found: Found) -> bool:
+        return self._now.stands(found)
+
     def all(self) -> tuple[Tenant, ...]:
         return self._now.all()
 

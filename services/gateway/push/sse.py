@@ -42,8 +42,10 @@ _HEADERS: Final = {
 }
 
 
-async def stream(request: web.Request, _: Desk) -> web.StreamResponse:
+async def stream(request: web.Request, desk: Desk) -> web.StreamResponse:
     """Send what is told until the client leaves, reads too slowly, or the gateway stops.
+
+    It ends, too, once its key is revoked.
 
     Raises:
         Invalid: no such topic.
@@ -61,7 +63,7 @@ async def stream(request: web.Request, _: Desk) -> web.StreamResponse:
     try:
         with contextlib.suppress(ConnectionError, TimeoutError):
             await response.prepare(request)
-            await _send_all(response, follower, tenant, request)
+            await _send_all(response, follower, request, desk)
     finally:
         follower.leave()
     return response
@@ -98,14 +100,18 @@ def asked_position(request: web.Request, query: Query) -> Position | None:
 
 
 async def _send_all(
-    response: web.StreamResponse, follower: Follower, tenant: str, request: web.Request
+    response: web.StreamResponse,
+    follower: Follower,
+    request: web.Request,
+    desk: Desk,
 ) -> None:
     """Write until it ends; the last frame says why, where the client can still hear it."""
+    found = request[FOUND]
     # The id comes at once: who is cut off before the first event can resume as well.
     await _write(response, request, _HELLO + _id_line(follower))
     quiet_since = now = asyncio.get_running_loop().time()
     try:
-        while request.transport is not None:
+        while request.transport is not None and desk.tenants.stands(found):
             wait_s = min(LOOK_S, max(0.0, quiet_since + HEARTBEAT_S - now))
             told = await follower.take(events_max=EVENTS_PER_WRITE_MAX, wait_s=wait_s)
             now = asyncio.get_running_loop().time()
@@ -118,7 +124,7 @@ async def _send_all(
             quiet_since = now
     except TooSlow:
         now_ms = request.app[HUB].clock.now_ms()
-        await _write(response, request, dropped(tenant, follower.position, now_ms))
+        await _write(response, request, dropped(found.tenant.id, follower.position, now_ms))
     except Closing:
         await _write(response, request, b": closing\n\n")
     except Unavailable:

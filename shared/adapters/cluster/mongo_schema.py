@@ -58,6 +58,7 @@ INDEXES: Final = {
             partialFilterExpression={"request_id": {"$exists": True}},
         ),
     ),
+    "overlays": (IndexModel([("_id", 1), ("v", 1)], name="versions"),),
     "outcomes": (
         IndexModel(
             [("tenant", 1), ("decided_ms", -1), ("call_id", -1), ("agent_id", -1), ("code", 1)],

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -21,13 +22,15 @@ from shared.contracts.limits import STREAM_QUEUE_MAX
 from shared.contracts.tenants import Credential, Tenant
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TELEPHONY_EVENTS, TOLD
 from shared.runtime.ports import TopicPartition
-from shared.runtime.tenants import Found
+from shared.runtime.tenants import Found, TenantBook
 from tests.support.clock import FakeClock
 from tests.unit.services.gateway.push.followed import ForgetfulLog, tell, tell_many
 
 Client = TestClient[web.Request, web.Application]
 START = Position(((0, 0),) * len(TOLD)).text()
-DEMO = Found(Tenant(id="demo"), Credential(id="key-1", sha256=""))
+KEY = Credential(id="key-1", sha256="ab" * 32)
+DEMO = Found(Tenant(id="demo"), KEY)
+TENANTS = web.AppKey("tenants", SimpleNamespace)
 
 
 @web.middleware
@@ -60,8 +63,12 @@ async def client(log: ForgetfulLog) -> AsyncIterator[Client]:
     app.on_shutdown.append(sse.end_streams)
     (route,) = sse.ROUTES
 
+    app[TENANTS] = desk = SimpleNamespace(
+        tenants=TenantBook([Tenant(id="demo", credentials=(KEY,))])
+    )
+
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await route.handler(request, cast("Desk", None))
+        return await route.handler(request, cast("Desk", desk))
 
     app.router.add_route(route.method, route.path, handle)
     tail = asyncio.create_task(hub.run())
@@ -243,6 +250,19 @@ async def test_a_place_is_free_again_when_its_client_leaves(
     await block(response)
     assert client.app[HUB].clients == 1
     response.close()
+    while client.app[HUB].clients:
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.asyncio
+async def test_a_stream_ends_once_its_key_is_revoked(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "LOOK_S", 0.01)
+    response = await follow(client)
+    await block(response)
+    client.app[TENANTS].tenants = TenantBook([Tenant(id="demo")])
+    assert await asyncio.wait_for(response.content.read(), 5) == b""
     while client.app[HUB].clients:
         await asyncio.sleep(0.001)
 

@@ -393,6 +393,32 @@ async def test_a_password_taken_away_ends_the_socket() -> None:
         assert reply["successful"]
 
 
+@pytest.mark.parametrize("gone", ["password", "agent", "tenant"])
+async def test_a_held_connect_is_let_go_when_its_agent_may_listen_no_more(gone: str) -> None:
+    async with centre_of() as centre:
+        ada, bela = await listen(centre), await listen(centre, "agent-2")
+        held = [asyncio.create_task(one.post(CONNECT)) for one in (ada, bela)]
+        async with asyncio.timeout(5):
+            while any(one.unattended_s is not None for one in served(centre).bayeux.sessions):
+                await asyncio.sleep(0.01)
+        served(centre).dismiss()
+        assert len(served(centre).bayeux.sessions) == 2
+        tenant = demo_tenant()
+        if gone == "password":
+            give_password(centre, "new")
+        elif gone == "agent":
+            tenant = msgspec.structs.replace(tenant, agents=tenant.agents[1:])
+            centre.desk.__dict__["tenants"] = FileTenantDirectory([tenant])
+        else:
+            centre.desk.__dict__["tenants"] = FileTenantDirectory([])
+        async with asyncio.timeout(5):
+            (reply,) = await held[0]
+        assert reply["error"] == "402::Unknown client"
+        assert held[1].done() == (gone == "tenant")
+        held[1].cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+
+
 async def test_stopping_answers_what_is_held_at_once() -> None:
     async with centre_of() as centre:
         polling = await listen(centre)
