@@ -11,6 +11,7 @@ from aiohttp import web
 
 from services.gateway.admin import Readiness, build_admin_app
 from services.gateway.app import build_app
+from services.gateway.asyncapi import Layout
 from services.gateway.connection import Connection
 from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
@@ -54,7 +55,8 @@ async def build(
         history=profile.history,
         waiters=waiters,
     )
-    app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request)
+    layout = Layout(settings.profile, settings.topic_prefix, settings.topic_partitions)
+    app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request, layout=layout)
     app[HUB] = hub
     app.on_shutdown.append(end_streams)
     serve_notifications(app, hub, desk)
