@@ -61,8 +61,9 @@ class Message(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Unique among all messages."""
-        return self.type if self.about == "call" else f"{self.type}.of_{self.about}"
+        """Unique among all messages: the type, where subjects don't share it with calls."""
+        shared = any(row.type == self.type and row.about == "call" for row in MESSAGES)
+        return f"{self.type}.of_subject" if shared and self.about == "subject" else self.type
 
     @property
     def shape(self) -> Shape:

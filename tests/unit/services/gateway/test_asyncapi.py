@@ -58,6 +58,10 @@ def test_every_type_that_switches_may_tell_has_its_message() -> None:
 
 def test_no_two_messages_have_one_name() -> None:
     assert len({message.name for message in MESSAGES}) == len(MESSAGES)
+    assert {name for name in NAMES if "of_subject" in name} == {
+        "disposition.refused.of_subject",
+        "callback.scheduled.of_subject",
+    }
     assert set(NAMES) == {message.name for message in MESSAGES} | {STRUCTURED, DEAD_LETTER}
 
 
