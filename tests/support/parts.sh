@@ -15,6 +15,7 @@ missing() {
   command -v sipp >/dev/null 2>&1 || printf 'sip-tester '
   command -v systemd-analyze >/dev/null 2>&1 || printf 'systemd '
   command -v go >/dev/null 2>&1 || printf 'golang-go '
+  { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1 || printf 'chromium '
 }
 
 install_packages() {
