@@ -14,7 +14,7 @@ from shared.contracts.envelope import CORRELATION_ID, REPLY_TO, Event, Record, t
 from shared.contracts.errors import Poison
 from shared.contracts.ids import call_key
 from shared.contracts.messages import MESSAGES, SWITCH, Message
-from shared.contracts.telephony import EVENT_TYPES, TIMER_DUE
+from shared.contracts.telephony import EVENT_TYPES
 from shared.contracts.topics import TELEPHONY_EVENTS, TOPICS
 from shared.runtime.dead_letters import DETAIL, ORIGIN, REASON, dead_letter
 
@@ -27,6 +27,7 @@ DEAD_REASONS: Final = {
     "bad_data": "the data breaks its schema, or a limit",
 }
 
+_TIMER: Final = ".timer_due"  # told by the sweep of a service, in the name of the deadline
 _EXAMPLE_KEY: Final = call_key(examples.TENANT, examples.CALL)
 _TENANT: Final = r"[A-Za-z0-9._-]{1,64}"
 _ID: Final = r"[A-Za-z0-9._:-]{1,128}"
@@ -138,7 +139,7 @@ def example_headers(message: Message) -> dict[str, str]:
 def _source(message: Message) -> str:
     if message.topic == TELEPHONY_EVENTS and SWITCH in message.written_by:
         return "/pbx-1"
-    if message.type == TIMER_DUE:
+    if message.type.endswith(_TIMER):
         return f"/aftercall/timers/{examples.TENANT}/{examples.CALL}"
     return f"/aftercall/{message.written_by[0]}"
 
