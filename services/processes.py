@@ -102,6 +102,7 @@ async def make_worker(given: Given) -> Service:
     history = worker.projection(given.profile)
     return Service(
         works={"worker": dispositions.run, "history": until_stopped(history.run)},
+        takes_in={"callbacks": partial(worker.run_callbacks, given.profile, dispositions)},
         loops={"worker": dispositions, "history": history},
     )
 

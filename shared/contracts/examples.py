@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from shared.contracts.callbacks import CallbackTimer
 from shared.contracts.calls import AgentChanged, CallChanged, Change, Phase
 from shared.contracts.dispositions import (
     DispositionRequest,
@@ -185,6 +186,9 @@ REFUSED: Final = replace(
     revision=None,
 )
 CALLBACK: Final = replace(SAVED, code="Callback", callback_at=_CALLBACK)
+CALLBACK_TIMER: Final = CallbackTimer(deadline_ms=_CALLBACK_MS, revision=1, agent_id=_AGENT)
+STATUS_TIMER: Final = CallbackTimer(deadline_ms=_CALLBACK_MS, revision=1)
+DUE: Final = replace(CALLBACK, rule="callback_due", decided_at=_CALLBACK, outcome=None)
 LATE: Final = replace(
     CORRECTED,
     rule="late",
@@ -233,6 +237,9 @@ STATUS_CALLBACK: Final = StatusTold(
     revision=1,
     callback_at=_CALLBACK,
     customer_id="77",
+)
+STATUS_DUE: Final = replace(
+    STATUS_CALLBACK, rule="callback_due", decided_at=_CALLBACK, outcome=None
 )
 
 ATTACH: Final = SwitchCommand(

@@ -10,9 +10,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from shared.contracts import examples
+from shared.contracts.callbacks import CALLBACK_DUE, CALLBACK_SCHEDULED, CALLBACK_TIMER_DUE
 from shared.contracts.dispositions import REQUESTED, USER_EVENT
 from shared.contracts.subjects import (
-    CALLBACK_SCHEDULED,
     MESSAGE_SEND,
     STATUS_CHANGED,
     STATUS_REFUSED,
@@ -101,6 +101,11 @@ MESSAGES: Final = (
             ("gateway", "worker"), examples.STATUS_REQUEST, "subject"),
     Message(DISPOSITION_REQUESTS, SUBJECT_NAMED, "A subject is made known.",
             _GATEWAY, examples.NAMING, "subject"),
+    Message(DISPOSITION_REQUESTS, CALLBACK_TIMER_DUE,
+            "The time of a disposition's callback is here.",
+            _WORKER, examples.CALLBACK_TIMER, always=("agent_id",)),
+    Message(DISPOSITION_REQUESTS, CALLBACK_TIMER_DUE, "The time of a status's callback is here.",
+            _WORKER, examples.STATUS_TIMER, "subject"),
     Message(DISPOSITION_EVENTS, "disposition.queued",
             "Chosen during the call; applied when the agent leaves. A later one replaces it.",
             _WORKER, examples.QUEUED, always=(*_DECIDED, "request_id")),
@@ -119,6 +124,9 @@ MESSAGES: Final = (
     Message(DISPOSITION_EVENTS, CALLBACK_SCHEDULED,
             "The disposition just told asks for the customer to be called back.",
             _WORKER, examples.CALLBACK, always=(*_DECIDED, "origin", "revision", "callback_at")),
+    Message(DISPOSITION_EVENTS, CALLBACK_DUE,
+            "The customer is to be called back now: the disposition that asked for it still holds.",
+            _WORKER, examples.DUE, always=("code", "key", "revision", "callback_at")),
     Message(DISPOSITION_EVENTS, STATUS_CHANGED,
             "A subject has a new status; without `code`: its status was taken away.",
             _WORKER, examples.STATUS, "subject", ("request_id", "revision")),
@@ -128,6 +136,9 @@ MESSAGES: Final = (
             "The status just told asks for the customer to be called back.",
             _WORKER, examples.STATUS_CALLBACK, "subject",
             ("request_id", "revision", "callback_at")),
+    Message(DISPOSITION_EVENTS, CALLBACK_DUE,
+            "The subject is to be called back now: the status that asked for it still holds.",
+            _WORKER, examples.STATUS_DUE, "subject", ("revision", "callback_at")),
     Message(USER_EVENTS, USER_EVENT,
             "A disposition for reporting, the code under its key: after release, or, where the "
             "dialect asks for it, in wrap-up.",

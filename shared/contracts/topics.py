@@ -61,7 +61,7 @@ TOPICS: Final = {
         ),
         Topic(
             DISPOSITION_EVENTS,
-            "queued, saved, corrected, missed, refused; status changed",
+            "queued, saved, corrected, missed, refused; status changed; callback scheduled, due",
             "call or subject",
             told=True,
             read_by=_ALL,

@@ -67,6 +67,7 @@ STORIES: Final[dict[str, tuple[Told, ...]]] = {
     "ringing": (_STARTED,),
     "active": _ACTIVE,
     "held": (*_ACTIVE, ("call.held", {"agent_id": AGENT})),
+    "held as a whole": (*_ACTIVE, ("call.held", {})),
     "wrap_up": _WRAP_UP,
     "released": (*_WRAP_UP, ("call.released", {})),
 }

@@ -13,7 +13,6 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from services.callstate.timers import TimerSweep
 from services.gateway.admission import Asked
 from services.gateway.asyncapi import DEAD_LETTER
 from services.gateway.status_admission import AskedOfSubject, NamingAsked, StatusAsked
@@ -36,6 +35,7 @@ from shared.contracts.topics import (
 from tests.conformance.adapters import Memory
 from tests.scenarios.test_profiles import play
 from tests.support.centre import Centre, demo_tenant, running_centre
+from tests.support.sweeps import Sweeps
 from tests.support.topics_documented import document, message_of
 
 pytestmark = pytest.mark.timeout(300)
@@ -49,9 +49,11 @@ DAY_MS: Final = 24 * 3600 * 1000
 SERVICE_OF: Final = {
     "gateway": "gateway",
     "callstate": "callstate",
-    "timers": "callstate",
     "worker": "worker",
-}  # by the second word of a source
+    "call.timer_due": "callstate",
+    "callback.timer_due": "worker",
+    "callback.timer_due.of_subject": "worker",
+}  # by the second word of a source; of what a sweep tells by its name
 
 
 class Written(Struct, frozen=True):
@@ -80,9 +82,8 @@ async def settled(centre: Centre) -> None:
 
 
 async def dispose(centre: Centre, code: str, **more: Any) -> None:
-    asked = Asked(
-        call_id=CALL, agent_id="agent-1", code=code, dialect="native", **{"policy": Policy()} | more
-    )
+    fields: dict[str, Any] = {"call_id": CALL, "agent_id": "agent-1", "policy": Policy()} | more
+    asked = Asked(code=code, dialect="native", **fields)
     await centre.desk.dispose(demo_tenant(), asked)
 
 
@@ -95,7 +96,7 @@ async def sweep(centre: Centre, later_ms: int) -> None:
     """The deadlines that have passed by then are told."""
     await settled(centre)
     centre.clock.set(centre.clock.now_ms() + later_ms)
-    await TimerSweep(centre.store, centre.log, centre.clock).sweep()
+    await Sweeps(centre.store, centre.log, centre.clock).sweep()
     await settled(centre)
 
 
@@ -157,6 +158,22 @@ async def subjects_by_themselves(centre: Centre) -> None:
     )
 
 
+async def to_be_called_back(centre: Centre) -> None:
+    """A disposition and a status whose callbacks come due."""
+    callback_ms = centre.clock.now_ms() + DAY_MS
+    about = {"direction": "inbound", "agent_id": "agent-4"}
+    await centre.tell("demo", "call-4", "call.started", **about)
+    await centre.tell("demo", "call-4", "call.agent_joined", agent_id="agent-4")
+    await centre.tell("demo", "call-4", "call.disconnected")
+    await settled(centre)
+    await dispose(centre, "Callback", call_id="call-4", agent_id="agent-4", callback_ms=callback_ms)
+    again = StatusAsked(
+        subject=CUSTOMER, status="Callback", dialect="vcc_live", callback_ms=callback_ms
+    )
+    await ask(centre, again)
+    await sweep(centre, later_ms=2 * DAY_MS)
+
+
 async def from_strangers(centre: Centre) -> None:
     """An event in structured mode, and on each topic that is decided on what nobody understands."""
     event = {
@@ -208,6 +225,7 @@ async def told() -> list[Written]:
         await centre.tell("demo", "call-3", "call.agent_joined", agent_id="agent-3")
         await centre.tell("demo", "call-3", "call.disconnected")
         await sweep(centre, later_ms=60_000)
+        await to_be_called_back(centre)
         await from_strangers(centre)
         return list(written(centre))
 
@@ -263,7 +281,7 @@ def test_each_is_written_by_whom_the_document_says(story: list[Written]) -> None
         if SWITCH not in message.written_by or writer == "worker"
     }
     seen = {
-        (name, SERVICE_OF[source.split("/")[2]])
+        (name, SERVICE_OF.get(name) or SERVICE_OF[source.split("/")[2]])
         for name, records in named(story).items()
         for source in {dict(one.headers).get("ce_source", b"").decode() for one in records}
         if source.startswith("/aftercall/")

@@ -158,8 +158,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         responses={
             200: Body(
                 "Server-sent events: `event` is the CloudEvent's type, `id` the position, `data` "
-                "the CloudEvent as JSON. `stream.gap` says that older records are no longer kept, "
-                "`stream.dropped` that the client read too slowly and should resume.",
+                "the CloudEvent as JSON. A callback is told of on `disposition.events`, by "
+                "`callback.scheduled`, and by `callback.due` once its time has come. `stream.gap` "
+                "says that older records are no longer kept, `stream.dropped` that the client read "
+                "too slowly and should resume.",
                 media_type=STREAM,
             ),
             503: Body(

@@ -6,13 +6,14 @@ import pytest
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from services.callstate import timers
 from services.callstate.model import CallState
-from services.callstate.timers import TimerSweep
+from services.callstate.timers import CALL_TIMERS
 from services.callstate.topology import Calls
 from shared.contracts.envelope import Event, from_record
 from shared.contracts.telephony import TimerDue, decode_data
+from shared.runtime import timers
 from shared.runtime.ports import Document
+from shared.runtime.timers import TimerSweep
 from tests.support.calls import ToldCall, at_ms, told
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog, MemoryStateStore
@@ -28,7 +29,7 @@ class Centre:
         self.clock = FakeClock()
         self.store = MemoryStateStore()
         self.log = MemoryLog(self.clock)
-        self.sweep = TimerSweep(self.store, self.log, self.clock)
+        self.sweep = TimerSweep(CALL_TIMERS, self.store, self.log, self.clock)
 
     async def keep(self, state: CallState | None, name: str = "call-1") -> None:
         assert state is not None
@@ -74,7 +75,7 @@ async def test_each_process_sweeps_its_own_calls_and_asks_anew_which_they_are() 
     await centre.keep(in_wrap_up().state)
     centre.clock.set(at_ms(41))
     mine: set[str] = set()
-    sweep = TimerSweep(centre.store, centre.log, centre.clock, mine.__contains__)
+    sweep = TimerSweep(CALL_TIMERS, centre.store, centre.log, centre.clock, mine.__contains__)
     assert await sweep.sweep() == 0
     mine.add("acme:call-1")
     assert await sweep.sweep() == 2

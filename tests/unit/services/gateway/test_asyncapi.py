@@ -61,6 +61,8 @@ def test_no_two_messages_have_one_name() -> None:
     assert {name for name in NAMES if "of_subject" in name} == {
         "disposition.refused.of_subject",
         "callback.scheduled.of_subject",
+        "callback.due.of_subject",
+        "callback.timer_due.of_subject",
     }
     assert set(NAMES) == {message.name for message in MESSAGES} | {STRUCTURED, DEAD_LETTER}
 
