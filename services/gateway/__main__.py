@@ -12,6 +12,7 @@ from aiohttp import web
 from services.gateway.admin import Readiness, build_admin_app
 from services.gateway.administration import Administration, Operated
 from services.gateway.app import build_app
+from services.gateway.asyncapi import Layout
 from services.gateway.connection import Connection
 from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
@@ -58,7 +59,8 @@ async def build(
         history=profile.history,
         waiters=waiters,
     )
-    app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request)
+    layout = Layout(settings.profile, settings.topic_prefix, settings.topic_partitions)
+    app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request, layout=layout)
     app[HUB] = hub
     app[DESK] = desk
     app.on_shutdown.append(end_streams)

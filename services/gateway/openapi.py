@@ -48,7 +48,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Aftercall",
-            "version": _version(),
+            "version": product_version(),
             "description": "Every call ends with one honest outcome.",
         },
         "paths": paths,
@@ -169,7 +169,8 @@ def _schemas(routes: Iterable[Route]) -> tuple[Schemas, dict[str, Any]]:
     return {key: references[key] for key in used}, document["$defs"]
 
 
-def _version() -> str:
+def product_version() -> str:
+    """The version that is installed; `0` where nothing is."""
     try:
         return version("aftercall")
     except PackageNotFoundError:

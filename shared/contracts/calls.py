@@ -122,7 +122,8 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         kind: `event` from a switch, `timer` from our own deadline.
-        at: when it was decided; `time`: when the switch says it happened.
+        at: when it was decided.
+        time: when the switch says it happened.
     """
 
     kind: Literal["event", "timer"]

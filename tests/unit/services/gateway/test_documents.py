@@ -1,4 +1,4 @@
-"""/openapi.json is valid, whole, and true; the page that shows it needs no other host."""
+"""/openapi.json is valid, whole, and true; the pages need no other host."""
 
 import re
 from typing import Any
@@ -106,11 +106,14 @@ async def test_the_document_of_the_disposition_route_is_the_model_that_checks_it
     ("path", "content_type"),
     [
         ("/docs", "text/html"),
+        ("/docs/topics", "text/html"),
         ("/docs/page.css", "text/css"),
+        ("/docs/draw.js", "text/javascript"),
         ("/docs/page.js", "text/javascript"),
+        ("/docs/topics.js", "text/javascript"),
     ],
 )
-async def test_the_page_loads_nothing_from_another_host(
+async def test_the_pages_load_nothing_from_another_host(
     floor: Floor, path: str, content_type: str
 ) -> None:
     response = await floor.client.get(path)
@@ -118,7 +121,7 @@ async def test_the_page_loads_nothing_from_another_host(
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     text = await response.text()
     assert not re.search(r"https?://|//cdn|innerHTML|style=|onclick", text)
-    for linked in re.findall(r'(?:src|href)="(/[^"#]+)"', text):
+    for linked in re.findall(r'(?:src=|href=|from )"(/[^"#]+)"', text):
         assert (await floor.client.get(linked)).status == 200
 
 
