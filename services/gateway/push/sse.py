@@ -162,10 +162,7 @@ ROUTES: Final[tuple[Route, ...]] = (
                 "`stream.dropped` that the client read too slowly and should resume.",
                 media_type=STREAM,
             ),
-            503: Body(
-                "No more clients can follow, or the log does not answer",
-                media_type="application/problem+json",
-            ),
         },
+        refuses=("bad_request", "validation", "unavailable"),
     ),
 )

@@ -13,8 +13,14 @@ from services.gateway.dialects.zipteams.answers import NotValid, Stop, issue
 from services.gateway.dialects.zipteams.batch import read_batch
 from services.gateway.dialects.zipteams.fields import read_wish
 from services.gateway.dialects.zipteams.headers import SUBTENANT_HEADERS, Caller, admit
+from services.gateway.dialects.zipteams.shapes import (
+    REFUSED,
+    ZipteamsBatch,
+    ZipteamsDone,
+    ZipteamsWish,
+)
 from services.gateway.problems import Invalid
-from services.gateway.route import Body, Handler, Parameter, Route
+from services.gateway.route import OF_A_BODY, UNDECIDED, Body, Handler, Parameter, Route
 from services.gateway.status_admission import StatusAsked
 from shared.contracts import limits
 from shared.contracts.errors import Refused, Unavailable
@@ -34,11 +40,12 @@ _HEADERS: Final = (
     Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),
 )
 _REFUSALS: Final = {
-    400: Body("tenant or subtenant not named, or no JSON"),
-    403: Body("no such key and secret, or not for this tenant or subtenant"),
-    413: Body("over 5 MB"),
-    422: Body("fields that break their rules"),
-    429: Body("too many in a minute; Retry-After says how long to wait"),
+    **OF_A_BODY,
+    **UNDECIDED,
+    400: "tenant or subtenant not named; or the body is no JSON",
+    403: "no such key and secret, or not for this tenant or subtenant",
+    422: "fields that break their rules",
+    429: "too many in a minute; Retry-After says how long to wait",
 }
 
 
@@ -63,9 +70,12 @@ class Zipteams:
                 summary="Set or take away the disposition status of a customer",
                 tag=NAME,
                 security=NAME,
-                requests=(Body("customer_id, disposition_status"),),
+                request=ZipteamsWish,
                 parameters=_HEADERS,
-                responses={200: Body("success"), **_REFUSALS, 404: Body("no such customer")},
+                responses={
+                    200: Body("success", ZipteamsDone),
+                    **REFUSED({**_REFUSALS, 404: "no such customer"}),
+                },
                 body_bytes_max=limits.ZIPTEAMS_BODY_BYTES_MAX,
             ),
             Route(
@@ -76,9 +86,9 @@ class Zipteams:
                 summary="Calls that are over; their customers are known from then on",
                 tag=NAME,
                 security=NAME,
-                requests=(Body(f"data: at most {limits.ZIPTEAMS_CALLS_MAX} calls"),),
+                request=ZipteamsBatch,
                 parameters=_HEADERS,
-                responses={200: Body("success"), **_REFUSALS},
+                responses={200: Body("success", ZipteamsDone), **REFUSED(_REFUSALS)},
                 body_bytes_max=limits.ZIPTEAMS_BODY_BYTES_MAX,
             ),
         )
