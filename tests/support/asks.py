@@ -368,18 +368,32 @@ async def settle_in(centre: Centre, world: World) -> dict[str, str]:
     known = dict(world) | {"device": device_id(tenant, world["agent"]), "fresh": "f-0"}
     verdict = await _json(centre, ASKS["disposeCall"][0].filled(known))
     known["request"] = verdict["request_id"]
-    known["token"] = (await _json(centre, ASKS["ozonetelGenerateToken"][0].filled(known)))["token"]
-    known["client"] = await _shake_hands(centre, known)
+    known["token"] = await fresh_token(centre, known)
+    known["client"] = await shake_hands(centre, known)
     known["position"] = await position(centre, known)
     return known
 
 
-async def _shake_hands(centre: Centre, world: World) -> str:
+async def fresh_token(centre: Centre, world: World) -> str:
+    """A token of Ozonetel's; the one before it is void."""
+    answer = await _json(centre, ASKS["ozonetelGenerateToken"][0].filled(world))
+    token: str = answer["token"]
+    return token
+
+
+async def shake_hands(centre: Centre, world: World) -> str:
+    """A client id for notifications."""
     message = {"channel": "/meta/handshake", "supportedConnectionTypes": ["long-polling"]}
     ask = Ask("POST", "/api/v2/notifications", _GENESYS, [message]).filled(world)
     (reply,) = await _json(centre, ask)
     client: str = reply["clientId"]
     return client
+
+
+async def leave(centre: Centre, world: World) -> None:
+    """Give the client id back."""
+    message = {"channel": "/meta/disconnect", "clientId": "{client}"}
+    await _json(centre, Ask("POST", "/api/v2/notifications", _GENESYS, [message]).filled(world))
 
 
 async def position(centre: Centre, world: World) -> str:

@@ -18,6 +18,14 @@ class Documents:
         self.app: Final = app
         self.document: Final = openapi(app[table])
 
+    def named(self, operation_id: str) -> dict[str, Any]:
+        """The operation of this id."""
+        operations = (one for path in self.document["paths"].values() for one in path.values())
+        found: dict[str, Any] = next(
+            one for one in operations if one["operationId"] == operation_id
+        )
+        return found
+
     async def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """The operation; None where no route is."""
         match = await self.app.router.resolve(make_mocked_request(method, path))

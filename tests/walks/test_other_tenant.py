@@ -15,12 +15,6 @@ import pytest
 import pytest_asyncio
 
 from services.gateway.__main__ import MORE
-from services.gateway.app import TABLE, build_app
-from services.gateway.dialects.carecycle import CareCycle
-from services.gateway.dialects.genesys import Genesys
-from services.gateway.dialects.ozonetel import Ozonetel
-from services.gateway.dialects.vcc_live import VccLive
-from services.gateway.dialects.zipteams import Zipteams
 from tests.support.asks import (
     ASKS,
     CREDENTIALS,
@@ -34,19 +28,10 @@ from tests.support.asks import (
     tenants,
 )
 from tests.support.centre import Centre, running_centre
-from tests.unit.services.gateway.floor import Floor
+from tests.walks.routes import DIALECTS, TABLE_OF_ALL
 
 pytestmark = pytest.mark.asyncio
 
-OFTEN: Final = 1_000_000
-DIALECTS: Final = (
-    Ozonetel(),
-    Genesys(),
-    CareCycle(per_minute=OFTEN),
-    Zipteams(per_minute=OFTEN),
-    VccLive(),
-)
-TABLE_OF_ALL: Final = build_app(Floor().desk, dialects=DIALECTS, more=MORE)[TABLE]
 # Its answer has no end, and its position is no id; it has a test of its own.
 STREAM: Final = "followStream"
 
