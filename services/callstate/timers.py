@@ -5,6 +5,7 @@ passed and says so on `telephony.events`; the rules check that the deadline is s
 sweep may repeat itself, run twice, or be down for a day: nothing is lost, and nothing fires twice.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC
@@ -78,6 +79,8 @@ class TimerSweep:
         except Unavailable as error:
             log.warning("timer_sweep_failed", error=repr(error))
             return 0
+        except asyncio.CancelledError:
+            return 0  # the service stops: the scheduler would call it a failure, and nobody waits
 
     async def _sweep(self, now_ms: int) -> int:
         published = 0
