@@ -162,8 +162,25 @@ async def test_the_page_loads_nothing_from_another_host(
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     text = await response.text()
     assert not re.search(r"https?://|//cdn|innerHTML|style=|onclick", text)
-    for linked in re.findall(r'(?:src|href)="(/[^"#]+)"', text):
-        assert (await floor.client.get(linked)).status == 200
+    # Whatever it loads by itself, it names as a path of this host, which is there.
+    asked = re.findall(r'(?:src|href)="([^"#]+)"|fetch\(("?[^")]*)', text)
+    for linked, fetched in asked:
+        path = linked or fetched.removeprefix('"')
+        assert re.match(r"/[^/]", path), path
+        assert (await floor.client.get(path)).status == 200
+    others = "import|url\\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|Worker|@font-face"
+    assert not re.search(others, text)
+
+
+def test_the_page_shows_what_is_made_of_every_operation() -> None:
+    """It reads tags, paths and methods; nothing may be left out for want of one."""
+    document = openapi(EVERYTHING)
+    shown = {"get", "post", "put", "patch", "delete"}
+    tags = {tag["name"] for tag in document["tags"]}
+    for methods in document["paths"].values():
+        assert methods.keys() <= shown
+        for operation in methods.values():
+            assert set(operation["tags"]) <= tags
 
 
 @pytest.mark.asyncio
