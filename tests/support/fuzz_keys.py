@@ -13,7 +13,7 @@ _numbers: Final = count()
 
 
 class _Another:
-    def get(self, _: schemathesis.Case, __: schemathesis.AuthContext) -> int:
+    def get(self, _: "schemathesis.Case[Any]", __: schemathesis.AuthContext) -> int:
         return next(_numbers) % KEYS
 
 
@@ -21,7 +21,7 @@ class _Another:
 class CareCycleKeys(_Another):
     """As many keys as `tests/e2e/test_documents_hold.py` has put into the tenants file."""
 
-    def set(self, case: schemathesis.Case, data: int, _: schemathesis.AuthContext) -> None:
+    def set(self, case: "schemathesis.Case[Any]", data: int, _: schemathesis.AuthContext) -> None:
         headers: Any = case.headers
         headers["x-api-key"] = f"cc_fuzz_{data}"
 
@@ -30,6 +30,6 @@ class CareCycleKeys(_Another):
 class ZipteamsKeys(_Another):
     """The same."""
 
-    def set(self, case: schemathesis.Case, data: int, _: schemathesis.AuthContext) -> None:
+    def set(self, case: "schemathesis.Case[Any]", data: int, _: schemathesis.AuthContext) -> None:
         headers: Any = case.headers
         headers["x-api-key"] = f"zip-fuzz-{data}"

@@ -370,3 +370,40 @@ async def test_what_is_not_broken_is_served(walk: Walk) -> None:
     answer = await walk.check("good", refused=False)
     assert answer.status == 200
     assert not answer.refuses, answer
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "walk", [name for name in ROUTES if name.startswith("genesysGetNotifications")], indirect=True
+)
+async def test_a_websocket_that_is_none(walk: Walk) -> None:
+    upgrade = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")]
+    for more in (
+        [],
+        [(b"Sec-WebSocket-Version", b"13")],
+        [(b"Sec-WebSocket-Version", b"13"), (b"Sec-WebSocket-Key", b"short")],
+        [(b"Sec-WebSocket-Version", b"12"), (b"Sec-WebSocket-Key", b"AAAAAAAAAAAAAAAAAAAAAA==")],
+        [(b"Sec-WebSocket-Version", b"\xff"), (b"Sec-WebSocket-Key", b"\xff")],
+    ):
+        answer = await walk.check(str(more), headers=[*walk.headers, *upgrade, *more])
+        assert answer.status == 400
+
+
+ODD_HEADERS: Final = (
+    *("Accept", "Accept-Encoding", "Content-Encoding", "Cookie", "If-None-Match", "Last-Event-ID"),
+    *("Origin", "Prefer", "Range", "Sec-Fetch-Site", "User-Agent", "X-Forwarded-For", "Expect"),
+    *("ce-id", "ce-specversion", "ce-tenant", "ce-type", "X-HTTP-Method-Override", "Upgrade"),
+)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@routes(without=frozenset({"followStream"}))
+async def test_with_odd_headers(walk: Walk) -> None:
+    """Most of them say nothing to anybody; none of them breaks anything."""
+    for name in ODD_HEADERS:
+        for value in (b"\xff\xfe", "\u00e9".encode(), b"x" * 5_000, b"%00", b"", b"a, b;q=x;;,,"):
+            await walk.check(
+                f"{name}: {value!r}",
+                refused=False,
+                headers=[*walk.headers, (name.encode(), value)],
+            )
