@@ -125,7 +125,7 @@ def documented(route: Route) -> dict[int, Body]:
 
 
 def _problems_of(route: Route) -> list[str]:
-    codes = ["unauthorized", "forbidden", *route.refuses, "internal"]
+    codes = ["bad_request", "unauthorized", "forbidden", *route.refuses, "internal"]
     if _parts.search(route.path):
         codes.append("not_found")
     if _requests(route):

@@ -115,7 +115,8 @@ class Route:
         request: what the body must be; `requests` where it may be of several media types.
         responses: by status. Where `scope` is None these are all there are, those of the edge too.
         refuses: where `scope` is not None, the codes of problems it may answer with beside those
-            of every native route: of its credential, its body, the ids in its path.
+            of every native route: of a request that can't be read, its credential, its body, the
+            ids in its path.
         tag: the section in the documents.
         body_bytes_max: None for the common limit.
     """

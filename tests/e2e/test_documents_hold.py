@@ -13,8 +13,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -39,16 +40,11 @@ ABOUT: Final = {
     "record_id": "4711",
 }
 CALLS: Final = ("fuzz-1", "fuzz-2", "fuzz-3")
-# Drawn now and then wherever a text belongs: what exists, so that more than its absence is met.
-KNOWN: Final = (
-    *CALLS,
-    *ABOUT.values(),
-    *("agent-1", "agent-2", "demo", "main"),
-    *("Sale", "Callback", "DispositionCode", "1", "4"),
-    *("Get", "set", "2026-12-01 10:00", "2026-12-01 10:00:00", "2026-12-01T10:00:00Z"),
-    *("call.agent_joined", "call.held", "customer", "record", "enrolment", "completed"),
-    *("/meta/handshake", "/meta/connect", "/meta/subscribe", "/v2/me/calls", "long-polling"),
-)
+CODES: Final = ("Sale", "Interested", "Callback", "Nonsense")
+AGENTS: Final = ("agent-1", "agent-2", "agent-9")
+MOMENTS: Final = ("2026-12-01T10:00:00Z", "2026-11-01T10:00:00.5Z")
+NUMBERS: Final = (1, 2, 4, 99)
+Known = Mapping[str, str | Sequence[str | int]]
 
 
 class Client(NamedTuple):
@@ -57,6 +53,8 @@ class Client(NamedTuple):
     Attributes:
         paths: a pattern of them.
         headers: its credential.
+        known: what exists, by where it belongs: drawn mostly, or only its absence would be met;
+            one text alone: always.
         without: checks that can't hold there, with the reason beside each.
         refused: statuses in which a request that breaks the documents is refused, the usual ones
             apart.
@@ -65,6 +63,7 @@ class Client(NamedTuple):
 
     paths: str
     headers: Mapping[str, str]
+    known: Known = MappingProxyType({})
     without: tuple[str, ...] = ()
     refused: tuple[int, ...] = ()
     not_taken: tuple[int, ...] = ()
@@ -77,34 +76,110 @@ def _basic(user: str, password: str) -> dict[str, str]:
 CLIENTS: Final = {
     # A stream has no end to wait for; what it refuses is in tests/walks.
     # A cursor is good only if we gave it, a code only if the tenant has it: 422.
-    "an agent": Client("^/v1/(?!stream|events)", AGENT, not_taken=(422,)),
+    "an agent": Client(
+        "^/v1/(?!stream|events)",
+        AGENT,
+        {
+            "path.call_id": CALLS,
+            "path.kind": "customer",
+            "path.id": (CUSTOMER, "4711"),
+            "query.agent_id": AGENTS,
+            "query.code": CODES,
+            "body.agent_id": AGENTS,
+            "body.code": CODES,
+            "body.callback_at": MOMENTS,
+            "body.key": ("Other", "DispositionCode"),
+        },
+        not_taken=(422,),
+    ),
     # In binary mode the attributes are headers, and what `data` holds depends on the type.
-    "a switch": Client("^/v1/events", SWITCH, not_taken=(415, 422)),
-    "a Genesys client": Client("^/api/v2", _basic("agent-1", "demo")),
+    "a switch": Client(
+        "^/v1/events",
+        SWITCH,
+        {"body.subject": (*CALLS, "new-1"), "body.data.agent_id": AGENTS},
+        not_taken=(415, 422),
+    ),
+    "a Genesys client": Client(
+        "^/api/v2",
+        _basic("agent-1", "demo"),
+        {
+            "path.id": CALLS,
+            "body.callUuid": CALLS,
+            "body.disposition": CODES,
+            "body.channel": ("/meta/handshake", "/meta/connect", "/meta/subscribe"),
+            "query.message": ('{"channel":"/meta/handshake"}', '[{"channel":"/meta/connect"}]'),
+            "query.jsonp": ("told", "a.b"),
+        },
+    ),
     # A record's fields may each be right, and no code or user have that number: 417.
     "a VCC Live client": Client(
-        "^/v2/projects",
+        r"^/v2/projects/\{projectid\}/records/\{",
         _basic("demo", "demo-key"),
+        {
+            "path.projectid": "17",
+            "path.numberid": ("4711", "4712"),
+            "body.dispositionid": NUMBERS,
+            "body.userid": NUMBERS,
+            "body.next_calldate": ("2026-12-01 10:00:00",),
+        },
         refused=(417,),
         not_taken=(417, 422),
+    ),
+    # What is wrong with an element, or with what all of them have, is told beside the others' 200.
+    "a VCC Live client with many": Client(
+        "/records/dispositions$",
+        _basic("demo", "demo-key"),
+        {
+            "path.projectid": "17",
+            "body.disposition.dispositionid": NUMBERS,
+            "body.disposition.userid": NUMBERS,
+            "body.elements[*].numberid": ("4711", 4712),
+        },
+        without=("negative_data_rejection",),
     ),
     # This vendor says 200 to everybody, and in the body who is refused and what is wrong.
     "an Ozonetel client": Client(
         "^/ca_apis/Disposition",
         {},
+        {
+            "body.userName": ("demo",),
+            "body.action": ("Set", "get"),
+            "body.agentID": AGENTS,
+            "body.ucid": CALLS,
+            "body.did": ("1",),
+            "body.disposition": CODES,
+            "body.callBackTime": ("2026-12-01 10:00",),
+            "body.pauseAfterDispose": ("true", "false"),
+        },
         without=("ignored_auth", "negative_data_rejection", "missing_required_header"),
     ),
     "an Ozonetel user": Client(
         "^/ca_apis/CAToken",
         {"apiKey": "demo-key"},
+        {"body.userName": ("demo", "nobody")},
         without=("ignored_auth", "negative_data_rejection", "missing_required_header"),
     ),
     # Pages that end behind the last customer listed.
-    "a CareCycle client": Client("^/v2/customers", {}, not_taken=(422,)),
+    "a CareCycle client": Client(
+        "^/v2/customers",
+        {},
+        {"body.customerId": (CUSTOMER,), "body.campaignId": (CAMPAIGN,)},
+        not_taken=(422,),
+    ),
     # An end is after its start, an id stands once: 422.
     "a Zipteams client": Client(
         "/partner/",
         {"x-api-secret": "fuzz-secret", "x-tenant-id": "demo", "x-subtenant-id": "main"},
+        {
+            "body.customer_id": (CUSTOMER,),
+            "body.data[*].call.start_time": MOMENTS[1:],
+            "body.data[*].call.end_time": MOMENTS[:1],
+            "body.data[*].call.recording_url": ("https://example.org/1.wav",),
+            "body.data[*].customer.id": (CUSTOMER, "new"),
+            "body.data[*].customer.email": ("a@example.org",),
+            "body.data[*].agent.email": ("b@example.org",),
+            "body.data[*].callback_url": ("https://example.org/told",),
+        },
         not_taken=(422,),
     ),
     "a reader": Client("^/(docs|console|openapi)", {}),
@@ -176,8 +251,7 @@ def config(client: Client) -> str:
     refused = ["400", "401", "403", "404", "405", "408", "413", "415", "422", "429"]
     refused += map(str, client.refused)
     lines = [
-        f"dictionaries.known.values = {json.dumps(KNOWN)}",
-        'generation.dictionaries.string = { dictionary = "known", probability = 0.3 }',
+        *_known(client.known),
         "[checks]",
         *(f"{name}.enabled = false" for name in client.without),
         f"positive_data_acceptance.expected-statuses = {json.dumps(taken)}",
@@ -185,6 +259,15 @@ def config(client: Client) -> str:
     if "negative_data_rejection" not in client.without:
         lines.append(f"negative_data_rejection.expected-statuses = {json.dumps(refused)}")
     return "\n".join(lines)
+
+
+def _known(known: Known) -> Iterator[str]:
+    for number, (place, values) in enumerate(known.items()):
+        if isinstance(values, str):
+            yield f'parameters."{place}" = "{values}"'
+            continue
+        yield f"dictionaries.d{number}.values = {json.dumps(values)}"
+        yield f'parameters."{place}" = {{ dictionary = "d{number}", probability = 0.8 }}'
 
 
 def asking(url: str, client: Client, file: Path) -> list[str]:

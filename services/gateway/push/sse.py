@@ -163,6 +163,6 @@ ROUTES: Final[tuple[Route, ...]] = (
                 media_type=STREAM,
             ),
         },
-        refuses=("bad_request", "validation", "unavailable"),
+        refuses=("validation", "unavailable"),
     ),
 )

@@ -24,7 +24,7 @@ from services.gateway.dialects.carecycle.shapes import (
     CareCycleCustomers,
     CareCycleWish,
 )
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, secret_header
+from services.gateway.dialects.exchange import RETRY_SAFE, secret_header
 from services.gateway.dialects.rates import Rate, TooMany
 from services.gateway.route import (
     AWAY,
@@ -70,7 +70,7 @@ class CareCycle:
                 tag=NAME,
                 security=NAME,
                 request=CareCycleWish,
-                parameters=(Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),),
+                parameters=(RETRY_SAFE,),
                 responses={
                     200: Body("the status holds", CareCycleChanged),
                     **REFUSED(

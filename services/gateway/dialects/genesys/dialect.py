@@ -7,7 +7,7 @@ from aiohttp import web
 from services.gateway.admission import Asked
 from services.gateway.bodies import idempotency_key
 from services.gateway.desk import CallView, Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object
+from services.gateway.dialects.exchange import RETRY_SAFE, read_object
 from services.gateway.dialects.genesys import answers
 from services.gateway.dialects.genesys.answers import StatusCode, Stop, failed, succeeded
 from services.gateway.dialects.genesys.asker import Asker, authenticate, base_url_of
@@ -144,7 +144,6 @@ def _told(handler: Handler) -> Handler:
     return handle
 
 
-_RETRY_SAFE: Final = (Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),)
 _AGENT: Final = {401: "not authenticated"}
 _SET: Final = {
     200: Body("done", GenesysDone),
@@ -223,7 +222,7 @@ class Genesys:
             tag=NAME,
             security="genesys",
             request=GenesysOperation,
-            parameters=_RETRY_SAFE,
+            parameters=(RETRY_SAFE,),
             responses=_SET,
         ),
         Route(
@@ -235,7 +234,7 @@ class Genesys:
             tag=NAME,
             security="genesys",
             request=GenesysOperation,
-            parameters=_RETRY_SAFE,
+            parameters=(RETRY_SAFE,),
             responses=_SET,
         ),
         Route(

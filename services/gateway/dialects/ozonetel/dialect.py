@@ -7,7 +7,7 @@ from aiohttp import web
 from services.gateway.admission import Asked
 from services.gateway.bodies import answer, idempotency_key
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object, secret_header
+from services.gateway.dialects.exchange import RETRY_SAFE, read_object, secret_header
 from services.gateway.dialects.ozonetel import answers, tokens
 from services.gateway.dialects.ozonetel.accounts import KIND, authenticate
 from services.gateway.dialects.ozonetel.answers import Row, Stop
@@ -26,7 +26,6 @@ from services.gateway.route import (
     OF_A_BODY,
     UNDECIDED,
     Body,
-    Parameter,
     Route,
 )
 from shared.contracts import limits
@@ -160,7 +159,7 @@ class Ozonetel:
             tag=NAME,
             security="ozonetel",
             request=OzonetelWish,
-            parameters=(Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),),
+            parameters=(RETRY_SAFE,),
             responses={
                 200: Body("done, or why not: `status` says which", OzonetelAnswer),
                 **REFUSED(

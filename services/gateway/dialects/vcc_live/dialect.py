@@ -8,7 +8,7 @@ from aiohttp import web
 from services.gateway.admission import digest
 from services.gateway.bodies import idempotency_key, read_json
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY
+from services.gateway.dialects.exchange import RETRY_SAFE
 from services.gateway.dialects.vcc_live import answers
 from services.gateway.dialects.vcc_live.answers import Issue, Stop, Wrong
 from services.gateway.dialects.vcc_live.asker import Project, admit
@@ -38,7 +38,6 @@ from services.gateway.route import (
     UNDECIDED,
     Body,
     Handler,
-    Parameter,
     Route,
 )
 from services.gateway.status_admission import StatusAsked
@@ -51,7 +50,6 @@ NAME: Final = "vcc_live"
 _PROJECT: Final = "/v2/projects/{projectid}/records"
 # A record of that id can be changed, but not shown: its path is the batch's.
 _NUMBER: Final = "/{numberid:(?!dispositions$)[A-Za-z0-9._:-]+}"
-_KEY: Final = Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header")
 _CONFLICT: Final = "error.idempotency_conflict"
 _WHY: Final = {"unknown_subject": NOT_FOUND, "idempotency_conflict": _CONFLICT}
 
@@ -81,7 +79,7 @@ class VccLive:
                 tag=NAME,
                 security=NAME,
                 request=VccLiveBatch,
-                parameters=(_KEY,),
+                parameters=(RETRY_SAFE,),
                 responses={
                     200: Body("a part at least is done", VccLiveOutcomes, TEXT, headers=TOLD),
                     **REFUSED(
@@ -104,7 +102,7 @@ class VccLive:
                 tag=NAME,
                 security=NAME,
                 request=VccLiveOne,
-                parameters=(_KEY,),
+                parameters=(RETRY_SAFE,),
                 responses={
                     200: Body("done, or left alone", VccLiveOutcome, TEXT, headers=TOLD),
                     **REFUSED(

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from services.gateway.bodies import idempotency_key, read_json
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY
+from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, RETRY_SAFE
 from services.gateway.dialects.rates import Rate, TooMany
 from services.gateway.dialects.zipteams import answers, recorded
 from services.gateway.dialects.zipteams.answers import NotValid, Stop, issue
@@ -37,7 +37,7 @@ _HEADERS: Final = (
         Parameter(name, "one of the tenant's; either spelling", "header")
         for name in SUBTENANT_HEADERS
     ),
-    Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),
+    RETRY_SAFE,
 )
 _REFUSALS: Final = {
     **OF_A_BODY,
