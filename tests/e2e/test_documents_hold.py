@@ -182,7 +182,7 @@ CLIENTS: Final = {
         },
         not_taken=(422,),
     ),
-    "a reader": Client("^/(docs|console|openapi)", {}),
+    "a reader": Client("^/(docs|console|openapi|asyncapi)", {}),
 }
 
 
