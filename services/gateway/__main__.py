@@ -59,8 +59,9 @@ async def build(
         history=profile.history,
         waiters=waiters,
     )
-    layout = Layout(settings.profile, settings.topic_prefix, settings.topic_partitions)
-    app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request, layout=layout)
+    app = build_app(
+        desk, dialects=DIALECTS, more=MORE, observe=metrics.request, layout=_layout(settings)
+    )
     app[HUB] = hub
     app[DESK] = desk
     app.on_shutdown.append(end_streams)
@@ -156,7 +157,12 @@ def operated(
         desk=desk,
         operator_sha256=settings.operator_sha256,
         observe=metrics.request,
+        layout=_layout(settings),
     )
+
+
+def _layout(settings: Settings) -> Layout:
+    return Layout(settings.profile, settings.topic_prefix, settings.topic_partitions)
 
 
 DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())

@@ -63,6 +63,11 @@ _BY_STATUS: Final = {
     429: "too_many_requests",
 }
 
+_HEADERS: Final = {
+    "unauthorized": {"WWW-Authenticate": 'Bearer realm="aftercall"'},
+    "too_many_requests": {"Retry-After": str(RETRY_AFTER_S)},
+}
+
 
 class Invalid(Refused):
     """The request breaks its shape; `errors` says where: `{field, detail}` or `{index, ...}`."""
@@ -130,11 +135,7 @@ def _of_refused(error: Refused) -> Problem:
             more["request_id"] = verdict.request_id
         case _:
             pass
-    return Problem(error.code, error.detail, _challenge(error.code), more)
-
-
-def _challenge(code: str) -> dict[str, str]:
-    return {"WWW-Authenticate": 'Bearer realm="aftercall"'} if code == "unauthorized" else {}
+    return Problem(error.code, error.detail, _HEADERS.get(error.code, {}), more)
 
 
 def _of_http(error: web.HTTPException) -> Problem:

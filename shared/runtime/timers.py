@@ -100,6 +100,8 @@ class TimerSweep:
         except Unavailable as error:
             log.warning("timer_sweep_failed", collection=self._timers.collection, error=repr(error))
             return 0
+        except asyncio.CancelledError:
+            return 0  # the service stops: the scheduler would call it a failure, and nobody waits
 
     async def _sweep(self, now_ms: int) -> int:
         published = 0

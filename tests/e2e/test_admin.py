@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.e2e.test_documents_hold import OPAQUE, asking, run
+from tests.e2e.test_documents_hold import Client, asking, config, run
 from tests.e2e.test_product import PROFILES, Centre
 from tests.support.product import DEMO_TENANTS, ROOT, ClusterProduct, Product, free_port
 
@@ -171,7 +171,10 @@ async def test_the_documents_of_the_admin_port_hold(tmp_path: Path) -> None:
     """Requests made of /openapi.json, good ones and bad; whatever comes of it starts again."""
     async with Product(tmp_path / "data", **SETTINGS) as product:
         # Whether an item may be changed so depends on those that there are: no schema says so.
-        command = asking(product.admin_url, "^/v1/admin", OPERATOR, OPAQUE)
+        client = Client("^/v1/admin", OPERATOR, not_taken=(422,))
+        file = tmp_path / "schemathesis.toml"
+        file.write_text(config(client), "utf-8")
+        command = asking(product.admin_url, client, file)
         assert await asyncio.to_thread(run, command, tmp_path) is None
         said = product.log_path.read_text()
         assert "Traceback" not in said

@@ -67,6 +67,7 @@ class MemoryLog:
         self.committed: dict[tuple[str, TopicPartition], int] = {}
         self.owners: dict[str, MemoryConsumer] = {}
         self.faults = Faults()
+        self.appended = 0  # messages, by `append` alone
         self._last_ms = 0
         self._grew = asyncio.Event()
 
@@ -120,6 +121,7 @@ class MemoryLog:
 
     async def append(self, messages: Sequence[Message]) -> None:
         self.faults.run("append", lambda: self.put(messages))
+        self.appended += len(messages)
 
     def consumer(self, group: str, topics: Sequence[str]) -> "MemoryConsumer":
         before = self.owners.get(group)

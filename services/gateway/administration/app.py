@@ -16,6 +16,7 @@ from services.gateway.administration import items, keys, subjects, tenants
 from services.gateway.administration.asker import ASKER, authenticate
 from services.gateway.administration.desk import Administration
 from services.gateway.administration.requests import ADMINISTRATION
+from services.gateway.asyncapi import Layout, asyncapi
 from services.gateway.connection import expect
 from services.gateway.desk import Desk
 from services.gateway.edge import Observe, Served, check_ids, edge, id_parts, ignore_request
@@ -35,12 +36,14 @@ class Operated:
 
     Attributes:
         operator_sha256: of the key that makes tenants, in hex; None: nobody has it.
+        layout: of the topics, for /asyncapi.json.
         observe: told of each request, for metrics.
     """
 
     administration: Administration
     desk: Desk
     operator_sha256: str | None = None
+    layout: Layout | None = None
     observe: Observe = ignore_request
 
 
@@ -48,7 +51,10 @@ def serve_administration(app: web.Application, given: Operated) -> None:
     """Add the routes, and the documents that describe them."""
     app[ADMINISTRATION] = given.administration
     app.middlewares.append(_below(PREFIX, edge((), given.observe)))
-    documents = document_routes(cache(lambda: orjson.dumps(openapi((*ROUTES, *documents)))))
+    documents = document_routes(
+        cache(lambda: orjson.dumps(openapi((*ROUTES, *documents)))),
+        cache(lambda: orjson.dumps(asyncapi(given.layout))),
+    )
     for route in (*ROUTES, *documents):
         handler = _serve(route, given)
         app.router.add_route(route.method, route.path, handler, expect_handler=expect)

@@ -11,6 +11,8 @@ from pydantic import BaseModel, create_model
 from services.gateway.administration import changes, models
 from services.gateway.administration.changes import Seen
 from services.gateway.administration.requests import (
+    CHANGES,
+    READS,
     changed,
     given,
     gone,
@@ -168,6 +170,7 @@ def _routes(kind: Items) -> tuple[Route, ...]:
             summary=f"A tenant's {kind.many}",
             scope="admin",
             tag=kind.many,
+            refuses=READS,
             parameters=(CURSOR, LIMIT),
             responses={200: Body("One page, by id", listed)},
         ),
@@ -179,6 +182,7 @@ def _routes(kind: Items) -> tuple[Route, ...]:
             summary=f"One {kind.one}",
             scope="admin",
             tag=kind.many,
+            refuses=READS,
             responses={200: Body(f"The {kind.one}", kind.model)},
         ),
         Route(
@@ -189,6 +193,7 @@ def _routes(kind: Items) -> tuple[Route, ...]:
             summary=f"Make or replace a {kind.one}",
             scope="admin",
             tag=kind.many,
+            refuses=CHANGES,
             request=kind.body,
             may_be_empty=True,
             responses={
@@ -204,6 +209,7 @@ def _routes(kind: Items) -> tuple[Route, ...]:
             summary=f"Remove a {kind.one}; what was said with it stays",
             scope="admin",
             tag=kind.many,
+            refuses=CHANGES,
             responses={204: Body("There is none", media_type=None)},
         ),
     )

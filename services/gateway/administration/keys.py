@@ -17,6 +17,8 @@ from services.gateway.administration.models import (
 )
 from services.gateway.administration.models import Page as AnyPage
 from services.gateway.administration.requests import (
+    CHANGES,
+    READS,
     changed,
     gone,
     newest,
@@ -168,6 +170,7 @@ ROUTES: Final = (
         summary="A tenant's keys, without their secrets",
         scope="admin",
         tag="keys",
+        refuses=READS,
         parameters=(CURSOR, LIMIT),
         responses={200: Body("One page, by id", KeysPage)},
     ),
@@ -179,6 +182,7 @@ ROUTES: Final = (
         summary="Make a key; the answer alone shows its secret",
         scope="admin",
         tag="keys",
+        refuses=CHANGES,
         request=NewKeyBody,
         responses={201: Body("The key with its secret", SecretView)},
     ),
@@ -190,6 +194,7 @@ ROUTES: Final = (
         summary="One key, without its secret",
         scope="admin",
         tag="keys",
+        refuses=READS,
         responses={200: Body("The key", KeyView)},
     ),
     Route(
@@ -200,6 +205,7 @@ ROUTES: Final = (
         summary="Make a key of this id, or change what one may do",
         scope="admin",
         tag="keys",
+        refuses=CHANGES,
         request=KeyBody,
         responses={
             200: Body("The key as it is now", KeyView),
@@ -214,6 +220,7 @@ ROUTES: Final = (
         summary="Give a key a fresh secret; the one so far stays good for a while",
         scope="admin",
         tag="keys",
+        refuses=CHANGES,
         request=RotateBody,
         may_be_empty=True,
         responses={200: Body("The key with its fresh secret", SecretView)},
@@ -226,6 +233,7 @@ ROUTES: Final = (
         summary="Revoke a key for good",
         scope="admin",
         tag="keys",
+        refuses=CHANGES,
         responses={204: Body("It opens nothing", media_type=None)},
     ),
 )

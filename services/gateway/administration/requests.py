@@ -17,6 +17,8 @@ from shared.contracts.errors import Refused
 Model = TypeVar("Model", bound=BaseModel)
 
 ADMINISTRATION: Final = web.AppKey("administration", Administration)
+READS: Final = ("not_found", "validation", "unavailable")
+CHANGES: Final = (*READS, "conflict", "too_many_requests")
 
 
 async def read(request: web.Request, model: type[Model]) -> Model:

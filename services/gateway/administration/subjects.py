@@ -5,7 +5,7 @@ from typing import Final, cast
 from aiohttp import web
 
 from services.gateway.administration.models import NamedBody, PendingView
-from services.gateway.administration.requests import newest, read
+from services.gateway.administration.requests import CHANGES, newest, read
 from services.gateway.administration.tenants import PATH
 from services.gateway.bodies import answer, idempotency_key
 from services.gateway.desk import Desk
@@ -94,6 +94,7 @@ ROUTES: Final = (
         summary="Make a customer, record or enrolment known, with its fields",
         scope="admin",
         tag="subjects",
+        refuses=CHANGES,
         parameters=(WITHIN, KEY),
         request=NamedBody,
         may_be_empty=True,

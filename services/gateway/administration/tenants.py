@@ -10,6 +10,8 @@ from services.gateway.administration.changes import Seen, make_tenant, remove_te
 from services.gateway.administration.models import SettingsBody, TenantsPage, TenantView
 from services.gateway.administration.requests import (
     ADMINISTRATION,
+    CHANGES,
+    READS,
     changed,
     given,
     gone,
@@ -119,6 +121,7 @@ ROUTES: Final = (
         summary="The tenants that the key reaches",
         scope="admin",
         tag="tenants",
+        refuses=READS,
         parameters=(CURSOR, LIMIT),
         responses={200: Body("One page, by id", TenantsPage)},
     ),
@@ -130,6 +133,7 @@ ROUTES: Final = (
         summary="A tenant's settings, and how much belongs to it",
         scope="admin",
         tag="tenants",
+        refuses=READS,
         responses={200: Body("The tenant", TenantView)},
     ),
     Route(
@@ -140,6 +144,7 @@ ROUTES: Final = (
         summary="Set all of a tenant's settings; the operator makes a tenant so",
         scope="admin",
         tag="tenants",
+        refuses=CHANGES,
         request=SettingsBody,
         may_be_empty=True,
         responses={200: Body("The tenant", TenantView), 201: Body("The new tenant", TenantView)},
@@ -152,6 +157,7 @@ ROUTES: Final = (
         summary="Set some of a tenant's settings",
         scope="admin",
         tag="tenants",
+        refuses=CHANGES,
         request=SettingsBody,
         may_be_empty=True,
         responses={200: Body("The tenant", TenantView)},
@@ -164,6 +170,7 @@ ROUTES: Final = (
         summary="Remove a tenant that a route has made; the operator's alone",
         scope="admin",
         tag="tenants",
+        refuses=CHANGES,
         responses={204: Body("There is none", media_type=None)},
     ),
 )

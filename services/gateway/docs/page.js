@@ -13,6 +13,7 @@ function sample(schema, api, depth = 0) {
   const found = resolve(schema, api);
   if (depth > 6) return "…";
   if (found.const !== undefined) return found.const;
+  if (found.contentSchema) return sample(found.contentSchema, api, depth);
   if (found.enum) return found.enum.join(" | ");
   if (found.anyOf) return sample(found.anyOf.find((one) => one.type !== "null") || {}, api, depth);
   if (found.type === "object" || found.properties) {
@@ -35,7 +36,10 @@ function operation(path, method, told, api) {
     code(one.name), one.in + (one.required ? ", required" : ""), one.description || "",
   ]);
   const responses = Object.entries(told.responses).flatMap(([status, one]) => [
-    element("h4", {}, status + " · " + one.description), ...bodies(one.content, api),
+    element("h4", {}, status + " · " + one.description),
+    table(["header", "what"],
+      Object.entries(one.headers || {}).map(([name, row]) => [code(name), row.description])),
+    ...bodies(one.content, api),
   ]);
   const request = told.requestBody
     ? [element("h4", {}, "Request"), ...bodies(told.requestBody.content, api)] : [];

@@ -170,10 +170,7 @@ ROUTES: Final[tuple[Route, ...]] = (
                 "too slowly and should resume.",
                 media_type=STREAM,
             ),
-            503: Body(
-                "No more clients can follow, or the log does not answer",
-                media_type="application/problem+json",
-            ),
         },
+        refuses=("validation", "unavailable"),
     ),
 )

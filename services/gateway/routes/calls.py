@@ -91,6 +91,7 @@ ROUTES: Final = (
         scope="read",
         parameters=_FILTERS,
         responses={200: Body("One page", CallsPage)},
+        refuses=("validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -100,6 +101,7 @@ ROUTES: Final = (
         summary="One call, its agents and their dispositions",
         scope="read",
         responses={200: Body("The call", CallView)},
+        refuses=("unknown_call", "validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -109,6 +111,7 @@ ROUTES: Final = (
         summary="Everything that happened to a call, each with the rule that decided it",
         scope="read",
         responses={200: Body("The entries, in order", HistoryView)},
+        refuses=("unknown_call", "validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -118,5 +121,6 @@ ROUTES: Final = (
         summary="The disposition codes",
         scope="read",
         responses={200: Body("The tree of codes", CodesView)},
+        refuses=("validation",),
     ),
 )

@@ -10,6 +10,7 @@ from services.gateway.desk import Desk
 from services.gateway.dialects.carecycle import answers
 from services.gateway.dialects.carecycle.answers import Stop
 from services.gateway.dialects.carecycle.fields import (
+    LISTED_MAX,
     SIZE_DEFAULT,
     SIZE_MAX,
     Wish,
@@ -17,9 +18,24 @@ from services.gateway.dialects.carecycle.fields import (
     read_wish,
     reused_key,
 )
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, secret_header
+from services.gateway.dialects.carecycle.shapes import (
+    REFUSED,
+    CareCycleChanged,
+    CareCycleCustomers,
+    CareCycleWish,
+)
+from services.gateway.dialects.exchange import RETRY_SAFE, secret_header
 from services.gateway.rates import TooMany
-from services.gateway.route import Body, Handler, Parameter, Route, Scope
+from services.gateway.route import (
+    AWAY,
+    OF_A_BODY,
+    UNDECIDED,
+    Body,
+    Handler,
+    Parameter,
+    Route,
+    Scope,
+)
 from services.gateway.status_admission import StatusAsked
 from services.gateway.subject_desk import SubjectView
 from shared.contracts.errors import Refused, Unavailable
@@ -30,6 +46,9 @@ NAME: Final = "carecycle"
 TERMINAL: Final = ("completed", "failed")
 BEFORE_THE_FIRST: Final = "pending"  # what an enrolment is in that nobody has given a status
 ENROLMENTS_MAX: Final = 20  # of a customer in the list, the newest
+
+_TOO_MANY: Final = "too many in a minute; retryAfter says how long to wait"
+_KEYS: Final = {401: "no such key", 403: "the key does not allow this"}
 
 
 class CareCycle:
@@ -48,14 +67,21 @@ class CareCycle:
                 summary="Set the final status of a customer's enrolment in a campaign",
                 tag=NAME,
                 security=NAME,
-                requests=(Body("customerId, campaignId, status"),),
-                parameters=(Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),),
+                request=CareCycleWish,
+                parameters=(RETRY_SAFE,),
                 responses={
-                    200: Body("success, previousStatus, newStatus, customerCampaignId"),
-                    400: Body("the status is not a terminal one"),
-                    404: Body("no such customer or enrolment"),
-                    422: Body("fields that break their rules"),
-                    429: Body("too many in a minute; retryAfter says how long to wait"),
+                    200: Body("the status holds", CareCycleChanged),
+                    **REFUSED(
+                        {
+                            **OF_A_BODY,
+                            **UNDECIDED,
+                            400: "the status is not a terminal one; or the body is no JSON",
+                            **_KEYS,
+                            404: "no such customer or enrolment",
+                            422: "fields that break their rules",
+                            429: _TOO_MANY,
+                        }
+                    ),
                 },
             ),
             Route(
@@ -67,13 +93,22 @@ class CareCycle:
                 tag=NAME,
                 security=NAME,
                 parameters=(
-                    Parameter("page", "1 by default"),
-                    Parameter("size", f"{SIZE_DEFAULT} by default, at most {SIZE_MAX}"),
+                    Parameter(
+                        "page",
+                        "1 by default",
+                        schema={"type": "integer", "minimum": 1, "maximum": LISTED_MAX},
+                    ),
+                    Parameter(
+                        "size",
+                        f"{SIZE_DEFAULT} by default",
+                        schema={"type": "integer", "minimum": 1, "maximum": SIZE_MAX},
+                    ),
                 ),
                 responses={
-                    200: Body("data, page, size, hasMore"),
-                    422: Body("parameters that break their rules"),
-                    429: Body("too many in a minute; retryAfter says how long to wait"),
+                    200: Body("one page", CareCycleCustomers),
+                    **REFUSED(
+                        {**_KEYS, 422: "parameters that break their rules", 429: _TOO_MANY, **AWAY}
+                    ),
                 },
             ),
         )

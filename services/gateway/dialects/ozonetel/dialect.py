@@ -7,13 +7,28 @@ from aiohttp import web
 from services.gateway.admission import Asked
 from services.gateway.bodies import answer, idempotency_key
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object, secret_header
+from services.gateway.dialects.exchange import RETRY_SAFE, read_object, secret_header
 from services.gateway.dialects.ozonetel import answers, tokens
 from services.gateway.dialects.ozonetel.accounts import KIND, authenticate
 from services.gateway.dialects.ozonetel.answers import Row, Stop
 from services.gateway.dialects.ozonetel.fields import Fields, Wish, read_action, read_wish, text
+from services.gateway.dialects.ozonetel.shapes import (
+    REFUSED,
+    OzonetelAccount,
+    OzonetelAnswer,
+    OzonetelTokenAnswer,
+    OzonetelUser,
+    OzonetelWish,
+)
 from services.gateway.rates import TooMany
-from services.gateway.route import Body, Parameter, Route
+from services.gateway.route import (
+    AWAY,
+    COME_BACK,
+    OF_A_BODY,
+    UNDECIDED,
+    Body,
+    Route,
+)
 from shared.contracts import limits
 from shared.contracts.dispositions import Outcome, Policy, Verdict
 from shared.contracts.errors import Refused
@@ -131,8 +146,12 @@ class Ozonetel:
             summary="A token for an hour; the one before it is void",
             tag=NAME,
             security="ozonetel_key",
-            requests=(Body("`userName`"),),
-            responses={200: Body("the token, or why there is none"), 429: Body("ten an hour")},
+            request=OzonetelUser,
+            responses={
+                200: Body("the token, or why there is none", OzonetelTokenAnswer),
+                **REFUSED({**OF_A_BODY, **AWAY}),
+                429: Body("ten an hour", OzonetelAccount, headers=COME_BACK),
+            },
         ),
         Route(
             method="POST",
@@ -142,11 +161,19 @@ class Ozonetel:
             summary="Get the list of dispositions, or set one for a call",
             tag=NAME,
             security="ozonetel",
-            requests=(Body("the fields of the vendor's page"),),
-            parameters=(Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),),
+            request=OzonetelWish,
+            parameters=(RETRY_SAFE,),
             responses={
-                200: Body("done, or why not: `status` says which"),
-                504: Body("not decided in time: ask again"),
+                200: Body("done, or why not: `status` says which", OzonetelAnswer),
+                **REFUSED(
+                    {
+                        **OF_A_BODY,
+                        **UNDECIDED,
+                        403: "none of the user's keys is for that",
+                        422: "the Idempotency-Key is none, or came before with another body",
+                        504: "not decided in time: ask again",
+                    }
+                ),
             },
         ),
     )

@@ -6,15 +6,21 @@ from aiohttp import web
 
 from services.gateway.bodies import idempotency_key, read_json
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY
+from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, RETRY_SAFE
 from services.gateway.dialects.zipteams import answers, recorded
 from services.gateway.dialects.zipteams.answers import NotValid, Stop, issue
 from services.gateway.dialects.zipteams.batch import read_batch
 from services.gateway.dialects.zipteams.fields import read_wish
 from services.gateway.dialects.zipteams.headers import SUBTENANT_HEADERS, Caller, admit
+from services.gateway.dialects.zipteams.shapes import (
+    REFUSED,
+    ZipteamsBatch,
+    ZipteamsDone,
+    ZipteamsWish,
+)
 from services.gateway.problems import Invalid
 from services.gateway.rates import TooMany
-from services.gateway.route import Body, Handler, Parameter, Route
+from services.gateway.route import OF_A_BODY, UNDECIDED, Body, Handler, Parameter, Route
 from services.gateway.status_admission import StatusAsked
 from shared.contracts import limits
 from shared.contracts.errors import Refused, Unavailable
@@ -30,14 +36,15 @@ _HEADERS: Final = (
         Parameter(name, "one of the tenant's; either spelling", "header")
         for name in SUBTENANT_HEADERS
     ),
-    Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),
+    RETRY_SAFE,
 )
 _REFUSALS: Final = {
-    400: Body("tenant or subtenant not named, or no JSON"),
-    403: Body("no such key and secret, or not for this tenant or subtenant"),
-    413: Body("over 5 MB"),
-    422: Body("fields that break their rules"),
-    429: Body("too many in a minute; Retry-After says how long to wait"),
+    **OF_A_BODY,
+    **UNDECIDED,
+    400: "tenant or subtenant not named; or the body is no JSON",
+    403: "no such key and secret, or not for this tenant or subtenant",
+    422: "fields that break their rules",
+    429: "too many in a minute; Retry-After says how long to wait",
 }
 
 
@@ -61,9 +68,12 @@ class Zipteams:
                 summary="Set or take away the disposition status of a customer",
                 tag=NAME,
                 security=NAME,
-                requests=(Body("customer_id, disposition_status"),),
+                request=ZipteamsWish,
                 parameters=_HEADERS,
-                responses={200: Body("success"), **_REFUSALS, 404: Body("no such customer")},
+                responses={
+                    200: Body("success", ZipteamsDone),
+                    **REFUSED({**_REFUSALS, 404: "no such customer"}),
+                },
                 body_bytes_max=limits.ZIPTEAMS_BODY_BYTES_MAX,
             ),
             Route(
@@ -74,9 +84,9 @@ class Zipteams:
                 summary="Calls that are over; their customers are known from then on",
                 tag=NAME,
                 security=NAME,
-                requests=(Body(f"data: at most {limits.ZIPTEAMS_CALLS_MAX} calls"),),
+                request=ZipteamsBatch,
                 parameters=_HEADERS,
-                responses={200: Body("success"), **_REFUSALS},
+                responses={200: Body("success", ZipteamsDone), **REFUSED(_REFUSALS)},
                 body_bytes_max=limits.ZIPTEAMS_BODY_BYTES_MAX,
             ),
         )

@@ -1,10 +1,13 @@
 """Deadlines that passed become events, once, and again only when nobody took them."""
 
-from datetime import UTC
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from typing_extensions import override
 
 from services.callstate.model import CallState
 from services.callstate.timers import CALL_TIMERS
@@ -209,3 +212,32 @@ async def test_the_schedule_is_every_second_never_late_never_twice() -> None:
         assert (job.misfire_grace_time, job.coalesce, job.max_instances) == (None, True, 1)
     finally:
         scheduler.shutdown(wait=False)
+
+
+class SlowStore(MemoryStateStore):
+    """Never says what is due."""
+
+    asked = False
+
+    @override
+    async def due(self, *_: Any, **__: Any) -> list[Document]:
+        self.asked = True
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_sweep_under_way_when_the_service_stops_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, store = FakeClock(), SlowStore()
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    TimerSweep(CALL_TIMERS, store, MemoryLog(clock), clock).start(scheduler)
+    scheduler.start()
+    scheduler.modify_job("timers of calls", next_run_time=datetime.now(UTC))
+    async with asyncio.timeout(5):
+        while not store.asked:
+            await asyncio.sleep(0.01)
+    with caplog.at_level("WARNING"):
+        scheduler.shutdown(wait=False)
+        await asyncio.sleep(0.05)
+    assert not caplog.records
