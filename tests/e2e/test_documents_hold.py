@@ -187,7 +187,8 @@ CLIENTS: Final = {
         },
         not_taken=(422,),
     ),
-    "a reader": Client("^/(docs|console|openapi|asyncapi)", {}),
+    # Who has it already is sent nothing: 304.
+    "a reader": Client("^/(docs|console|openapi|asyncapi)", {}, not_taken=(304,)),
 }
 
 
