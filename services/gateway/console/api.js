@@ -2,15 +2,16 @@
 // send, so the stream is read with fetch and parsed here (WHATWG HTML, section 9.2.6).
 
 const RETRY_FIRST_MS = 500;
-const RETRY_LAST_MS = 10_000;
+const RETRY_LAST_MS = 5_000;
 const SILENCE_MS = 40_000; // the server says something every 15 s
 
 export class Unauthorized extends Error {}
 
 export class Api {
-  // Server time minus this clock, in milliseconds, by the Date header (which has whole seconds).
-  offsetMs = 0;
   #key;
+  // Server time minus this clock lies between these, in milliseconds: see #setClock.
+  #leastMs = -Infinity;
+  #mostMs = Infinity;
 
   constructor(key) {
     this.#key = key;
@@ -18,9 +19,9 @@ export class Api {
 
   async ask(path, options = {}) {
     const headers = { Authorization: `Bearer ${this.#key}`, ...options.headers };
+    const sentMs = Date.now();
     const response = await fetch(path, { ...options, headers, cache: "no-store" });
-    const date = Date.parse(response.headers.get("Date") ?? "");
-    if (!Number.isNaN(date)) this.offsetMs = date + 500 - Date.now();
+    this.#setClock(Date.parse(response.headers.get("Date") ?? ""), sentMs, Date.now());
     if (response.status === 401 || response.status === 403) {
       throw new Unauthorized(response.status === 401 ? "No such key." : "The key may not read.");
     }
@@ -36,8 +37,20 @@ export class Api {
     return (await this.ask(path)).json();
   }
 
+  // The server's clock.
   now() {
-    return Date.now() + this.offsetMs;
+    const known = Number.isFinite(this.#leastMs);
+    return Date.now() + (known ? (this.#leastMs + this.#mostMs) / 2 : 0);
+  }
+
+  // The Date header has whole seconds. Each answer narrows the range in which the difference of the
+  // clocks must lie, so that countdowns don't jump; one that contradicts it begins it anew.
+  #setClock(dateMs, sentMs, receivedMs) {
+    if (Number.isNaN(dateMs)) return;
+    const least = dateMs - receivedMs;
+    const most = dateMs + 1000 - sentMs;
+    const [low, high] = [Math.max(least, this.#leastMs), Math.min(most, this.#mostMs)];
+    [this.#leastMs, this.#mostMs] = low <= high ? [low, high] : [least, most];
   }
 
   // Follows until the signal aborts. `on` is told: open(resumed), event({type, data}), and

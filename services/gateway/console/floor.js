@@ -1,16 +1,30 @@
 // What the page knows of the calls. Two sources say the same things in two forms: the API's answers
 // when the page opens, and the stream from then on. A call takes whatever has the higher version,
-// an agent's dispositions whatever the stream said last.
+// an agent's dispositions whatever the stream said last. Whatever can grow has a bound here, but for
+// the calls that are open: a centre has so many.
+
+import { Callbacks } from "/console/callbacks.js";
 
 export const PHASES = ["ringing", "active", "wrap_up", "released"];
 
 const RELEASED_KEPT = 30;
 const DISPOSITIONS_KEPT = 40;
+const FREE_KEPT = 500;
 
 export class Floor {
   calls = new Map(); // by call id
+  callbacks = new Callbacks();
   dispositions = []; // newest first
+  free = new Map(); // since when, by agent: those whose last part has ended, the longest ago first
   #told = new Set(); // ids of the dispositions listed
+  #released = new Set(); // ids of released calls, in the order of their release
+
+  // To read anew; callbacks stay, for nothing but the stream tells of them all.
+  forget() {
+    this.calls.clear();
+    this.free.clear();
+    this.#released.clear();
+  }
 
   // A call as GET /v1/calls shows it.
   read(call) {
@@ -21,15 +35,18 @@ export class Floor {
         phase: call.phase,
         direction: call.direction ?? null,
         startedAt: call.started_at,
-        agents: call.agents.map((agent) => part(agent, call.held)),
+        agents: call.agents.map((agent) => part(agent, call.held, readSince(agent, call))),
       });
+      this.#settle(known);
     }
     for (const agent of call.agents) {
       const said = this.#said(known, agent.agent_id);
       if (said.live) continue;
       said.queued = agent.queued?.code ?? null;
+      said.queuedAt = agent.queued?.queued_at ?? null;
       said.code = agent.disposition?.code ?? null;
       said.missed = agent.missed ?? false;
+      this.callbacks.read(call.id, agent);
     }
   }
 
@@ -41,8 +58,9 @@ export class Floor {
   // A CloudEvent of the stream.
   hear({ type, data }) {
     if (type === "call.changed") this.#changed(data);
-    else if (type === "disposition.queued") this.#say(data, { queued: data.code });
-    else if (type === "disposition.saved" || type === "disposition.corrected") {
+    else if (type === "disposition.queued") {
+      this.#say(data, { queued: data.code, queuedAt: data.decided_at });
+    } else if (type === "disposition.saved" || type === "disposition.corrected") {
       this.#say(data, { queued: null, code: data.code });
       this.#list(data);
     } else if (type === "disposition.missed") {
@@ -52,17 +70,23 @@ export class Floor {
       this.#say(data, { code: data.code });
       this.#list(data);
     }
+    this.callbacks.hear(type, data);
   }
 
   #changed(data) {
     const call = this.#call(data.call_id);
     if (call.version >= data.version) return;
+    const before = new Map(call.agents.map((agent) => [agent.id, agent]));
     call.version = data.version;
     call.phase = data.phase;
     call.direction = data.direction ?? null;
     call.startedAt = data.started_at ?? null;
-    call.agents = (data.agents ?? []).map((agent) => part(agent, data.held));
-    this.#forgetOld();
+    call.agents = (data.agents ?? []).map((agent) => {
+      const known = before.get(agent.agent_id);
+      const since = known?.phase === agent.phase ? known.since : data.change.at;
+      return part(agent, data.held, since);
+    });
+    this.#settle(call, before);
   }
 
   #call(id) {
@@ -75,7 +99,8 @@ export class Floor {
 
   #said(call, agentId) {
     if (!call.said.has(agentId)) {
-      call.said.set(agentId, { queued: null, code: null, missed: false, live: false });
+      const nothing = { queued: null, queuedAt: null, code: null, missed: false, live: false };
+      call.said.set(agentId, nothing);
     }
     return call.said.get(agentId);
   }
@@ -86,25 +111,39 @@ export class Floor {
   }
 
   #list(row) {
-    const id = `${row.call_id} ${row.agent_id} ${row.decided_at}`;
+    const id = `${row.call_id ?? row.subject} ${row.agent_id} ${row.decided_at}`;
     if (this.#told.has(id)) return;
     this.#told.add(id);
     this.dispositions.push({
-      id,
+      key: id,
       code: row.code,
-      agentId: row.agent_id,
-      callId: row.call_id,
+      agentId: row.agent_id ?? null,
+      callId: row.call_id ?? null,
+      subject: row.subject ?? null,
       origin: row.origin,
       decidedAt: row.decided_at,
       previous: row.previous?.code ?? null,
     });
     this.dispositions.sort((one, other) => (one.decidedAt < other.decidedAt ? 1 : -1));
-    for (const old of this.dispositions.splice(DISPOSITIONS_KEPT)) this.#told.delete(old.id);
+    for (const old of this.dispositions.splice(DISPOSITIONS_KEPT)) this.#told.delete(old.key);
   }
 
-  #forgetOld() {
-    const released = this.inPhase("released");
-    for (const call of released.slice(RELEASED_KEPT)) this.calls.delete(call.id);
+  // Agents who have become free, and of the released calls the newest alone.
+  #settle(call, before = new Map()) {
+    for (const agent of call.agents) {
+      if (agent.phase !== "released" || before.get(agent.id)?.phase === "released") continue;
+      if ((this.free.get(agent.id) ?? "") >= (agent.since ?? "")) continue;
+      this.free.delete(agent.id); // to stand last
+      this.free.set(agent.id, agent.since);
+      if (this.free.size > FREE_KEPT) this.free.delete(first(this.free.keys()));
+    }
+    this.#released.delete(call.id);
+    if (call.phase !== "released") return;
+    this.#released.add(call.id);
+    if (this.#released.size <= RELEASED_KEPT) return;
+    const old = first(this.#released);
+    this.#released.delete(old);
+    this.calls.delete(old);
   }
 
   // The calls of a phase, newest first.
@@ -115,12 +154,25 @@ export class Floor {
 }
 
 // An agent's part; a hold of the whole call holds whoever talks.
-function part(agent, callHeld = false) {
+function part(agent, callHeld, since) {
   return {
     id: agent.agent_id,
     phase: agent.phase,
-    held: (agent.held ?? false) || (callHeld && agent.phase === "active"),
+    since: since ?? null,
+    held: (agent.held ?? false) || ((callHeld ?? false) && agent.phase === "active"),
     overdue: agent.overdue ?? false,
     endsAt: agent.wrap_up_ends_at ?? null,
   };
+}
+
+// Since when an agent is in its phase, by what the API shows.
+function readSince(agent, call) {
+  if (agent.phase === "released") return agent.released_at ?? call.released_at;
+  if (agent.phase === "wrap_up") return agent.left_at ?? call.disconnected_at;
+  if (agent.phase === "active") return agent.joined_at ?? call.answered_at ?? call.started_at;
+  return call.started_at;
+}
+
+function first(items) {
+  for (const item of items) return item;
 }

@@ -1,0 +1,67 @@
+// Callbacks that are waited for, or whose time has come. What takes the place of the disposition or
+// the status that asked for one takes the callback away, as in the worker's rules.
+
+const KEPT = 300;
+const SLACK = 50; // so that it is not cut at each one
+
+export class Callbacks {
+  #known = new Map(); // by whose it is
+
+  // An agent of a call as GET /v1/calls shows it.
+  read(callId, agent) {
+    const at = agent.disposition?.callback_at;
+    const key = `${callId} ${agent.agent_id}`;
+    if (!at || agent.disposition.origin === "late" || this.#known.has(key)) return;
+    this.#keep({ key, callId, agentId: agent.agent_id, code: agent.disposition.code, at });
+  }
+
+  hear(type, data) {
+    if (type !== "callback.scheduled" && type !== "callback.due") {
+      if (replaces(type, data)) this.#known.delete(keyOf(data));
+      return;
+    }
+    this.#keep({
+      key: keyOf(data),
+      callId: data.call_id ?? null,
+      agentId: data.agent_id ?? null,
+      subject: data.subject ?? null,
+      code: data.code ?? null,
+      at: data.callback_at,
+    });
+  }
+
+  // Those whose time has come, the newest first.
+  due(nowMs) {
+    return this.#sorted((one) => Date.parse(one.at) <= nowMs).reverse();
+  }
+
+  // Those that are to come, the next one first.
+  scheduled(nowMs) {
+    return this.#sorted((one) => Date.parse(one.at) > nowMs);
+  }
+
+  #sorted(which) {
+    const found = [...this.#known.values()].filter(which);
+    return found.sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
+  }
+
+  #keep(callback) {
+    this.#known.set(callback.key, callback);
+    if (this.#known.size <= KEPT + SLACK) return;
+    // Of those that are due the newest stay, of the others the next: what is nearest to now.
+    const nowMs = Date.now();
+    const far = (one) => Math.abs(Date.parse(one.at) - nowMs);
+    const near = [...this.#known.values()].sort((one, other) => far(one) - far(other));
+    for (const one of near.slice(KEPT)) this.#known.delete(one.key);
+  }
+}
+
+function replaces(type, data) {
+  if (type === "EventUserEvent") return data.origin === "late";
+  return ["disposition.saved", "disposition.corrected", "status.changed"].includes(type);
+}
+
+// A status names the call that it comes from, and is its subject's all the same.
+function keyOf(data) {
+  return data.subject ?? `${data.call_id} ${data.agent_id}`;
+}

@@ -1,0 +1,145 @@
+// What people would rather look at than read: codes over the day, time to disposition, shares.
+
+import { lasting, setText } from "/console/dom.js";
+import { Chart } from "/console/chart.js";
+import { Following } from "/console/following.js";
+import { template } from "/console/templates.js";
+import * as words from "/console/words.js";
+
+const HOUR_MS = 3_600_000;
+const HOURS = 24;
+const CODES_SHOWN = 7; // the others are one
+const OTHERS = "others";
+const SAMPLE_PAGES = 2; // of 200 released calls each
+const EACH_MS = 5_000; // at most one look so often, however much is told
+
+const BINS = [
+  ["at once, or queued", 1_000],
+  ["up to 10 s", 10_000],
+  ["up to 30 s", 30_000],
+  ["up to 1 min", 60_000],
+  ["up to 2 min", 120_000],
+  ["up to 5 min", 300_000],
+  ["longer", Infinity],
+];
+const SHARES = ["queue", "wrap_up", "correction", "timeout", "late", "missed"];
+
+export class ChartsPage {
+  root = template("charts-page");
+  #api;
+  #codes;
+  #times;
+  #shares;
+  #following;
+
+  constructor(api) {
+    this.#api = api;
+    const figure = (name) => this.root.querySelector(`[data-chart="${name}"]`);
+    this.#codes = new Chart(figure("codes"), "Hour");
+    this.#times = new Chart(figure("times"), "Time");
+    this.#shares = new Chart(figure("shares"), "How");
+    this.#following = new Following((signal) => this.#read(signal), (error) => this.#say(error), EACH_MS);
+  }
+
+  open(signal) {
+    this.#following.start(signal);
+  }
+
+  again() {
+    this.#following.soon();
+  }
+
+  hear() {
+    this.#following.soon();
+  }
+
+  draw() {}
+
+  async #read(signal) {
+    const firstMs = (Math.floor(this.#api.now() / HOUR_MS) - HOURS + 1) * HOUR_MS;
+    const from = encodeURIComponent(new Date(firstMs).toISOString());
+    const path = `/v1/reports/dispositions?group_by=hour,code&from=${from}`;
+    const report = await (await this.#api.ask(path, { signal })).json();
+    const parts = await this.#sample(signal);
+    if (signal.aborted) return;
+    this.#codes.columns(byHour(report.rows, firstMs));
+    this.#times.bars(timesOf(parts));
+    this.#shares.bars(sharesOf(parts));
+  }
+
+  // The agents' parts of the calls that were released last.
+  async #sample(signal) {
+    const parts = [];
+    let cursor = "";
+    for (let page = 0; page < SAMPLE_PAGES; page += 1) {
+      const response = await this.#api.ask(`/v1/calls?phase=released&limit=200${cursor}`, { signal });
+      const { calls, next } = await response.json();
+      for (const call of calls) {
+        for (const agent of call.agents) parts.push({ ...agent, ended_at: agent.left_at ?? call.disconnected_at });
+      }
+      if (!next) break;
+      cursor = `&cursor=${encodeURIComponent(next)}`;
+    }
+    return parts;
+  }
+
+  #say(error) {
+    const problem = this.root.querySelector(".problem");
+    setText(problem, error ? `It can't be read now (${error.message}); trying again.` : "");
+  }
+}
+
+function byHour(rows, firstMs) {
+  const totals = new Map();
+  for (const { code, count } of rows) totals.set(code, (totals.get(code) ?? 0) + count);
+  const codes = [...totals.keys()].sort((one, other) => totals.get(other) - totals.get(one) || (one < other ? -1 : 1));
+  const series = codes.slice(0, codes.length > CODES_SHOWN + 1 ? CODES_SHOWN : CODES_SHOWN + 1);
+  const place = new Map(codes.map((code, index) => [code, Math.min(index, series.length)]));
+  if (codes.length > series.length) series.push(OTHERS);
+  const labels = [];
+  const counts = [];
+  for (let hour = 0; hour < HOURS; hour += 1) {
+    labels.push(`${String(new Date(firstMs + hour * HOUR_MS).getHours()).padStart(2, "0")}:00`);
+    counts.push(series.map(() => 0));
+  }
+  for (const { hour, code, count } of rows) {
+    const column = Math.round((Date.parse(`${hour}:00:00Z`) - firstMs) / HOUR_MS);
+    if (counts[column]) counts[column][place.get(code)] += count;
+  }
+  const all = [...totals.values()].reduce((sum, count) => sum + count, 0);
+  const most = codes.length > 0 ? `; most often ${codes[0]}: ${totals.get(codes[0]).toLocaleString()}` : "";
+  return { labels, series, counts, says: `${all.toLocaleString()} dispositions in the last ${HOURS} hours${most}.` };
+}
+
+function timesOf(parts) {
+  const took = [];
+  for (const { disposition, ended_at } of parts) {
+    if (!disposition || !ended_at || disposition.origin === "timeout") continue;
+    const decidedAt = disposition.previous?.decided_at ?? disposition.decided_at;
+    took.push(Math.max(0, Date.parse(decidedAt) - Date.parse(ended_at)));
+  }
+  took.sort((one, other) => one - other);
+  const counts = BINS.map(() => [0]);
+  for (const ms of took) counts[BINS.findIndex(([, most]) => ms <= most)][0] += 1;
+  const at = (share) => lasting(took[Math.min(took.length - 1, Math.floor(took.length * share))]);
+  const says = took.length > 0
+    ? `Half of them within ${at(0.5)}, nine of ten within ${at(0.9)} of the end of the conversation.`
+    : "No released call has been disposed yet.";
+  return { labels: BINS.map(([label]) => label), series: ["dispositions"], counts, says };
+}
+
+function sharesOf(parts) {
+  const counts = SHARES.map(() => [0]);
+  let all = 0;
+  for (const { disposition, missed } of parts) {
+    const place = SHARES.indexOf(disposition?.origin ?? (missed ? "missed" : ""));
+    if (place < 0) continue;
+    counts[place][0] += 1;
+    all += 1;
+  }
+  const [missed] = counts[SHARES.indexOf("missed")];
+  const says = all > 0
+    ? `${missed.toLocaleString()} of ${all.toLocaleString()} missed.`
+    : "No released call has owed a disposition yet.";
+  return { labels: SHARES.map((name) => words.ORIGINS[name]), series: ["calls' agents"], counts, says, shares: true };
+}

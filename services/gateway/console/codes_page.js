@@ -1,0 +1,54 @@
+// The tenant's codes as a tree.
+
+import { element, setText } from "/console/dom.js";
+import { Following } from "/console/following.js";
+import { template } from "/console/templates.js";
+
+export class CodesPage {
+  root = template("codes-page");
+  #api;
+  #shown = "";
+  #following;
+
+  constructor(api) {
+    this.#api = api;
+    this.#following = new Following((signal) => this.#read(signal), (error) => this.#say(error));
+  }
+
+  open(signal) {
+    this.#following.start(signal);
+  }
+
+  again() {
+    this.#following.soon();
+  }
+
+  draw() {}
+
+  async #read(signal) {
+    const { codes } = await (await this.#api.ask("/v1/codes", { signal })).json();
+    const shows = JSON.stringify(codes);
+    if (shows === this.#shown) return; // so that what somebody has closed stays so
+    this.#shown = shows;
+    this.root.querySelector(".tree").replaceChildren(tree(codes));
+    this.root.querySelector(".empty").hidden = codes.length > 0;
+  }
+
+  #say(error) {
+    const problem = this.root.querySelector(".problem");
+    setText(problem, error ? `They can't be read now (${error.message}); trying again.` : "");
+  }
+}
+
+function tree(codes) {
+  return element("ul", {}, ...codes.map((code) => element("li", {}, ...node(code))));
+}
+
+function node(code) {
+  const words = [element("span", { class: "code" }, code.label ?? code.code)];
+  if (code.label && code.label !== code.code) words.push(" ", element("code", {}, code.code));
+  if (code.id !== undefined) words.push(" ", element("span", { class: "soft" }, `number ${code.id}`));
+  if (code.needs_callback) words.push(" ", element("span", { class: "said", "data-said": "queued" }, "needs a callback time"));
+  if (!code.children) return words;
+  return [element("details", { open: "" }, element("summary", {}, ...words), tree(code.children))];
+}

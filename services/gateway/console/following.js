@@ -1,0 +1,56 @@
+// A page of one thing reads it whole, and again soon after each event that is about it: what it
+// shows is the API's answer, never put together from events. At most one read is under way.
+
+const SOON_MS = 150; // what an event is about is in the history by then
+const EACH_MS = 1000; // between two reads, however much is told
+const FAILED_MS = 3000;
+
+export class Following {
+  #read;
+  #failed;
+  #eachMs;
+  #signal = null;
+  #timer = null;
+  #readAtMs = 0;
+  #reading = false;
+  #wanted = false;
+
+  // `read(signal)` draws; `failed(error | null)` is told how it went.
+  constructor(read, failed, eachMs = EACH_MS) {
+    this.#read = read;
+    this.#failed = failed;
+    this.#eachMs = eachMs;
+  }
+
+  start(signal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", () => clearTimeout(this.#timer), { once: true });
+    this.#now();
+  }
+
+  soon(waitMs = SOON_MS) {
+    if (this.#signal === null || this.#signal.aborted) return;
+    this.#wanted = true;
+    if (this.#timer !== null || this.#reading) return;
+    const dueMs = Math.max(waitMs, this.#readAtMs + this.#eachMs - performance.now());
+    this.#timer = setTimeout(() => this.#now(), dueMs);
+  }
+
+  async #now() {
+    this.#timer = null;
+    this.#wanted = false;
+    this.#reading = true;
+    let failed = null;
+    try {
+      await this.#read(this.#signal);
+    } catch (error) {
+      failed = error;
+    }
+    this.#reading = false;
+    this.#readAtMs = performance.now();
+    if (this.#signal.aborted) return;
+    this.#failed(failed);
+    if (failed) this.soon(FAILED_MS);
+    else if (this.#wanted) this.soon();
+  }
+}

@@ -1,0 +1,339 @@
+"""The console in Chromium, against the product as a process: what people see of calls."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import yaml
+from playwright.async_api import Browser, Page, expect
+
+from tests.support.browser import chromium, faults, keep
+from tests.support.parts import PartMissing
+from tests.support.product import AGENT, DEMO_TENANTS, SWITCH, Product, cloud_event
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+WAIT_MS: Final = 15_000
+WRAP_UP_S: Final = 8
+expect.set_options(timeout=WAIT_MS)
+HOUR_MS: Final = 3_600_000
+FOLDER: Final = {
+    "code": "Sales",
+    "label": "Sales talk",
+    "children": [{"code": "Sale", "id": 1}, {"code": "Interested", "id": 2}],
+}
+
+# 20,000 calls through what the page keeps; how much of each kind it holds then.
+MANY_CALLS: Final = """async () => {
+  const { Floor } = await import("/console/floor.js");
+  const floor = new Floor();
+  const at = (n) => new Date(1.7e12 + n * 1000).toISOString();
+  for (let n = 0; n < 20000; n += 1) {
+    const agent = { agent_id: `agent-${n}` };
+    const told = { ...agent, call_id: `call-${n}`, code: "Sale", decided_at: at(n) };
+    const callback = { ...told, callback_at: at(n + 9) };
+    const tell = (type, data) => floor.hear({ type, data });
+    ["active", "wrap_up", "released"].forEach((phase, number) => {
+      const call = { call_id: told.call_id, started_at: at(n), change: { at: at(n) }, phase };
+      tell("call.changed", { ...call, version: number + 1, agents: [{ ...agent, phase }] });
+      if (phase === "wrap_up") tell("disposition.saved", { ...told, origin: "wrap_up" });
+    });
+    tell("callback.scheduled", callback);
+    tell("EventUserEvent", { ...told, origin: "late", decided_at: at(n + 1) });
+    tell("callback.scheduled", callback);
+  }
+  const due = floor.callbacks.due(4e12);
+  return [floor.calls.size, floor.dispositions.length, floor.free.size, due.length];
+}"""
+
+
+class Stage:
+    """The product, a browser, a switch and agents."""
+
+    def __init__(self, product: Product, browser: Browser) -> None:
+        self.product = product
+        self.browser = browser
+        self._http = aiohttp.ClientSession()
+        self._told = 0
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    @asynccontextmanager
+    async def open(
+        self, address: str = "", *, skew_ms: int = 0, scheme: Literal["light", "dark"] = "light"
+    ) -> AsyncIterator[Page]:
+        """The console at an address behind its "#", in a browser whose clock is wrong by so much.
+
+        At the end nothing may have been complained of, and no other host asked.
+        """
+        context = await self.browser.new_context(color_scheme=scheme)
+        page = await context.new_page()
+        hosts: set[str] = set()
+        complaints: list[str] = []
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda told: complaints.append(told.text) if bad(told.text) else None)
+        if skew_ms:
+            await page.add_init_script(
+                f"const now = Date.now; Date.now = () => now() + ({skew_ms});"
+            )
+        await page.goto(f"{self.product.url}/console#key=demo-key")
+        await expect(page.locator("#connection")).to_have_text("Live")
+        if address:
+            await page.goto(f"{self.product.url}/console#{address}")
+        yield page
+        await context.close()
+        assert not complaints
+        assert hosts == {urlsplit(self.product.url).netloc}
+
+    async def tell(self, call: str, event_type: str, **data: Any) -> None:
+        self._told += 1
+        headers = SWITCH | {"Content-Type": "application/cloudevents+json"}
+        body = json.dumps(cloud_event(call, event_type, data, f"event-{self._told}"))
+        url = f"{self.product.url}/v1/events"
+        async with self._http.post(url, data=body, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def talk(self, call: str, agent: str, **data: Any) -> None:
+        """A call that this agent is on."""
+        await self.tell(call, "call.started", direction="inbound", **data)
+        await self.tell(call, "call.agent_joined", agent_id=agent)
+
+    async def dispose(self, call: str, agent: str, code: str, **more: Any) -> int:
+        url = f"{self.product.url}/v1/calls/{call}/disposition"
+        body = {"agent_id": agent, "code": code, **more}
+        async with self._http.post(url, json=body, headers=AGENT) as answer:
+            return answer.status
+
+    async def get(self, path: str) -> Any:
+        async with self._http.get(self.product.url + path, headers=AGENT) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+
+def bad(complaint: str) -> bool:
+    """A complaint of the browser; that nothing answers is none, while the product is away."""
+    return "Failed to load resource" not in complaint
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    folder = tmp_path_factory.mktemp("console")
+    (tenant,) = yaml.safe_load(DEMO_TENANTS.read_text())["tenants"]
+    kept = [code for code in tenant["codes"] if code["code"] not in ("Sale", "Interested")]
+    tenants = folder / "tenants.yaml"
+    tenants.write_text(yaml.safe_dump({"tenants": [tenant | {"codes": [FOLDER, *kept]}]}))
+    product = Product(folder / "data", tenants_file=tenants, demo_wrap_up_s=WRAP_UP_S)
+    try:
+        async with chromium() as browser, product:
+            opened = Stage(product, browser)
+            yield opened
+            await opened.close()
+    except PartMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+async def test_the_page_of_a_call_follows_it_and_says_which_rule_decided(stage: Stage) -> None:
+    # An hour ahead: by the browser's own clock the wrap-up would be over before it begins.
+    async with stage.open("/calls/followed", skew_ms=HOUR_MS) as page:
+        await expect(page.get_by_text("No call of this id is known.")).to_be_visible()
+        await stage.talk("followed", "agent-1", customer_id="c-1")
+        await expect(page.locator(".call > h2 .phase")).to_have_text("on the call")
+        await stage.tell("followed", "call.held")
+        await expect(page.locator(".call > h2 .phase")).to_have_text("on the call, on hold")
+        assert await stage.dispose("followed", "agent-1", "Sale") == 200
+        entries = page.locator(".history li")
+        await expect(entries.last).to_contain_text("it waits until the agent leaves. queued")
+        assert await stage.dispose("followed", "agent-2", "Sale") == 409
+        await expect(entries.last).to_contain_text("The agent has no part in this call.")
+        await expect(entries.last).to_have_attribute("data-kind", "refused")
+        await stage.tell("followed", "call.disconnected", by="caller")
+        await expect(page.locator(".agents .timer")).to_have_text(re.compile(r"^[1-9] s$"))
+        await expect(page.locator(".agents .said")).to_have_text("Sale")
+        await keep(page, "console-call")
+        await stage.tell("followed", "call.released", agent_id="agent-1")
+        await expect(entries.last).to_contain_text("The wrap-up is over. released")
+        await expect(page.locator(".call > h2 .phase")).to_have_text("released")
+        told = await entries.all_inner_texts()
+        shown = [
+            entry["rule"] for entry in (await stage.get("/v1/calls/followed/history"))["entries"]
+        ]
+        assert len(told) == len(shown)
+        for text, rule in zip(told, shown, strict=True):
+            assert rule in text.split()
+        await page.get_by_role("link", name="customer:c-1").first.click()
+        await expect(page.locator("#page h2").first).to_have_text("customer:c-1")
+        await expect(page.locator(".history")).to_contain_text("It had no status before.")
+        await expect(page.locator(".facts")).to_contain_text("Sale")
+
+
+async def test_the_board_counts_and_says_who_waits_and_what_runs_over(stage: Stage) -> None:
+    def count(name: str) -> Any:
+        return page.locator(f"[data-count='{name}'] output")
+
+    def rows(name: str) -> Any:
+        return page.locator(f"[data-list='{name}'] tbody tr")
+
+    async with stage.open("/board") as page:
+        await stage.tell("rings", "call.started", direction="inbound", agent_id="agent-3")
+        await stage.talk("waits", "agent-4")
+        await stage.dispose("waits", "agent-4", "DoNotCall")
+        await stage.talk("wraps", "agent-5")
+        await stage.tell("wraps", "call.disconnected", by="caller")
+        for name in ("ringing", "active", "wrap_up", "queued", "over"):
+            await expect(count(name)).to_have_text("1")
+        await expect(rows("queued")).to_contain_text("DoNotCall")
+        await expect(rows("over")).to_contain_text("not disposed")  # 8 s is near
+        await stage.tell("wraps", "call.wrap_up_extended", agent_id="agent-5", seconds=60)
+        await expect(count("over")).to_have_text("0")
+        await expect(rows("agents").filter(has_text="agent-5")).to_contain_text("wrap-up")
+        await expect(rows("agents").filter(has_text="agent-4")).to_contain_text(" s")
+        soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+        await stage.dispose("wraps", "agent-5", "Callback", callback_at=soon)
+        await expect(rows("scheduled")).to_contain_text("agent-5")
+        await expect(rows("due")).to_contain_text("agent-5")
+        await expect(count("due")).to_have_text("1")
+        await expect(rows("scheduled")).to_have_count(0)
+        await keep(page, "console-board")
+        await stage.dispose("wraps", "agent-5", "DoNotCall")
+        await expect(count("due")).to_have_text("0")
+        await stage.tell("wraps", "call.released")
+        await expect(rows("agents").filter(has_text="agent-5")).to_contain_text("free")
+        await stage.tell("waits", "call.disconnected", by="caller")
+        await expect(count("queued")).to_have_text("0")
+
+
+async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> None:
+    await stage.talk("lapses", "agent-1")
+    await stage.tell("lapses", "call.disconnected", by="caller")  # for the test behind this one
+    await stage.talk("charted", "agent-6")
+    await stage.dispose("charted", "agent-6", "WrongNumber")
+    await stage.tell("charted", "call.disconnected", by="caller")
+    await stage.tell("charted", "call.released")
+    async with stage.open("/charts") as page:
+        figure = page.locator("[data-chart='codes']")
+        report = await stage.get("/v1/reports/dispositions?group_by=code")
+        total = sum(row["count"] for row in report["rows"])
+        await expect(figure.get_by_role("img")).to_have_attribute(
+            "aria-label", re.compile(f"^Dispositions by code. {total} dispositions in the last 24")
+        )
+        await figure.get_by_text("As a table").click()
+        heads = await figure.locator("thead th").all_inner_texts()
+        last = await figure.locator("tbody tr").last.locator("th, td").all_inner_texts()
+        hours = dict(zip(heads, last, strict=True))
+        counts = {row["code"]: row["count"] for row in report["rows"]}
+        if datetime.now(UTC).minute > 0:  # else some may stand in the hour before
+            assert {code: int(hours[code]) for code in counts} == counts
+        await expect(page.locator("[data-chart='times'] .says")).to_contain_text("Half of them")
+        await expect(page.locator("[data-chart='shares'] tbody tr").first).to_contain_text("queued")
+        await keep(page, "console-charts")
+        # One more, told while the page is open.
+        await stage.talk("charted-2", "agent-6")
+        await stage.tell("charted-2", "call.disconnected", by="caller")
+        await stage.dispose("charted-2", "agent-6", "WrongNumber")
+        await expect(figure.locator(".says")).to_contain_text(f"{total + 1} dispositions")
+
+
+async def test_a_wrap_up_that_ran_out_is_told_with_its_timer_and_what_was_missed(
+    stage: Stage,
+) -> None:
+    async with stage.open("/calls/lapses") as page:
+        entries = page.locator(".history li")
+        await expect(entries.last).to_contain_text("Wrap-up ended without a disposition. missed")
+        timer = page.locator(".history [data-kind='timer']")
+        await expect(timer).to_contain_text("The time for wrap-up is over. wrap_up_over")
+        await expect(page.locator(".agents .said")).to_have_text("missed")
+
+
+async def test_codes_are_a_tree_that_opens_and_closes_by_the_keyboard(stage: Stage) -> None:
+    async with stage.open("/codes") as page:
+        folder = page.locator(".tree summary")
+        await expect(folder).to_contain_text("Sales talk")
+        await expect(page.locator(".tree").get_by_text("Interested", exact=True)).to_be_visible()
+        await folder.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".tree").get_by_text("Interested", exact=True)).to_be_hidden()
+        await expect(page.locator(".tree li", has_text="Call back")).to_contain_text(
+            "callback time"
+        )
+
+
+async def test_the_focus_stays_where_it_is_while_calls_come_and_go(stage: Stage) -> None:
+    await stage.talk("focused", "agent-7")
+    async with stage.open() as page:
+        link = page.locator("[data-phase='active'] a", has_text="focused")
+        await link.focus()
+        for number in range(3):
+            await stage.talk(f"passing-{number}", "agent-8")
+        await expect(page.locator("[data-phase='active'] a", has_text="passing-2")).to_be_visible()
+        await expect(link).to_be_focused()
+        await stage.tell("focused", "call.disconnected", by="caller")
+        await expect(page.locator("[data-phase='wrap_up'] a", has_text="focused")).to_be_focused()
+        for number in range(3):
+            await stage.tell(f"passing-{number}", "call.released")
+        await expect(
+            page.locator("[data-phase='released'] a", has_text="passing-2")
+        ).to_be_visible()
+        await expect(page.locator("a:focus")).to_have_text("focused")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".call h2 .call-id")).to_have_text("focused")
+
+
+async def test_the_console_outlives_a_gateway_and_a_reload(stage: Stage) -> None:
+    await stage.talk("outlives", "agent-9")
+    async with stage.open("/calls/outlives") as page:
+        await expect(page.locator(".call > h2 .phase")).to_have_text("on the call")
+        stage.product.kill()
+        await expect(page.locator("#connection")).to_contain_text("Connection lost")
+        await stage.product.start()
+        await stage.tell("outlives", "call.disconnected", by="caller")
+        await expect(page.locator("#connection")).to_have_text("Live")
+        await expect(page.locator(".call > h2 .phase")).to_have_text("wrap-up")
+        await page.reload()
+        await expect(page.locator(".agents .phase")).to_have_text("wrap-up")
+        assert "demo-key" not in page.url
+
+
+async def test_what_the_page_knows_stays_small_however_many_calls_pass(stage: Stage) -> None:
+    async with stage.open("/codes") as page:
+        kept = await page.evaluate(MANY_CALLS)
+    calls, dispositions, free, callbacks = kept
+    assert calls == 30
+    assert dispositions == 40
+    assert free == 500
+    assert 300 <= callbacks <= 350
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_any_page(
+    stage: Stage, scheme: Literal["light", "dark"]
+) -> None:
+    await stage.talk("shown", "agent-10", customer_id="c-2")
+    await stage.dispose("shown", "agent-10", "Sale")
+    await stage.dispose("shown", "agent-2", "Sale")
+    await stage.tell("shown", "call.disconnected", by="caller")
+    async with stage.open(scheme=scheme) as page:
+        for address in (
+            "/",
+            "/board",
+            "/charts",
+            "/codes",
+            "/calls/shown",
+            "/subjects/customer/c-2",
+        ):
+            await page.goto(f"{stage.product.url}/console#{address}")
+            await expect(page.locator("#page h2").first).to_be_attached()
+            await asyncio.sleep(0)
+            assert await faults(page) == [], address
