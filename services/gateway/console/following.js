@@ -2,7 +2,7 @@
 // shows is the API's answer, never put together from events. At most one read is under way.
 
 const SOON_MS = 150; // what an event is about is in the history by then
-const EACH_MS = 1000; // between two reads, however much is told
+const EACH_MS = 500; // between two reads, however much is told
 const FAILED_MS = 3000;
 
 export class Following {
