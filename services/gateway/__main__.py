@@ -24,6 +24,7 @@ from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.sse import ROUTES as STREAM
 from services.gateway.push.sse import end_streams
 from services.gateway.route import Route
+from services.gateway.toolbar.files import ROUTES as TOOLBAR
 from services.gateway.verdicts import Waiters
 from services.settings import Settings
 from shared.contracts import limits
@@ -136,4 +137,4 @@ def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
 
 
 DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())
-MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE)
+MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE, *TOOLBAR)

@@ -77,6 +77,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
         time_zone: of times that a dialect writes without an offset.
         project_time_zones: of projects whose wall clock is not the tenant's.
         project_ids, campaign_ids, subtenant_ids: what older dialects name; others are refused.
+        toolbar_origins: of pages that may hold toolbar tokens, as browsers write them.
         sources: switches to connect to; one that posts its events itself needs no entry.
     """
 
@@ -99,6 +100,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     codes: tuple[Code, ...] = ()
     credentials: tuple[Credential, ...] = ()
     sources: tuple[Source, ...] = ()
+    toolbar_origins: tuple[str, ...] = ()
 
     def agent(self, agent_id: str) -> Agent | None:
         """The agent of this id, if any."""
