@@ -42,7 +42,7 @@ ROWS = [
     ("a VCC Live client", "^/v2/projects", ACCOUNT, OPAQUE),
     ("an Ozonetel client", "^/ca_apis", {}, f"{OPAQUE},{SAYS_200}"),
     ("a Zipteams client", "/partner", PARTNER, OPAQUE),
-    ("a reader", "^/(docs|console|openapi)", {}, OPAQUE),
+    ("a reader", "^/(docs|console|openapi|toolbar)", {}, OPAQUE),
 ]
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need: Kafka's jars by Maven, the CometD client by npm, and Debian packages
+# Installs what the tests need: Kafka's jars by Maven, the CometD client and axe by npm, and Debian packages
 # where one is missing and we may. mongod and hadolint come with the locked test tools. Quick when nothing is to be done. A
 # part that can't be had is skipped by its tests, with a reason; with CI=true it is a failure here.
 set -u
@@ -13,6 +13,7 @@ missing() {
   ls $modules/jansson.so >/dev/null 2>&1 || printf 'kamailio-json-modules '
   command -v sipp >/dev/null 2>&1 || printf 'sip-tester '
   command -v systemd-analyze >/dev/null 2>&1 || printf 'systemd '
+  command -v chromium >/dev/null 2>&1 || printf 'chromium '
   command -v go >/dev/null 2>&1 || printf 'golang-go '
 }
 
@@ -47,14 +48,15 @@ kafka_jars() {
       -DoutputDirectory="$cache/libs" >&2 && cp "$here/kafka/pom.xml" "$cache/pom.xml"
 }
 
-# The client that tests/support/cometd_clients.py drives.
-cometd_client() {
-  here=$(cd "$(dirname "$0")" && pwd)
-  cache=$here/../../.cache/cometd
-  cmp -s "$here/cometd/package-lock.json" "$cache/made-of.json" && return 0
+# The locked packages of a folder beside this file: the client that cometd_clients.py drives, the
+# rules of accessibility that browser.py asks.
+npm_packages() {
+  here=$(cd "$(dirname "$0")" && pwd)/$1
+  cache=$here/../../../.cache/$1
+  cmp -s "$here/package-lock.json" "$cache/made-of.json" && return 0
   command -v npm >/dev/null 2>&1 || install_packages nodejs npm || return 1
   rm -rf "$cache" && mkdir -p "$cache" &&
-    cp "$here/cometd/package.json" "$here/cometd/package-lock.json" "$cache" &&
+    cp "$here/package.json" "$here/package-lock.json" "$cache" &&
     (cd "$cache" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) &&
     cp "$cache/package-lock.json" "$cache/made-of.json"
 }
@@ -64,10 +66,12 @@ kafka_jars || {
   [ "${CI:-}" = true ] && exit 1
 }
 
-cometd_client || {
-  echo "parts: no CometD client (its tests will be skipped)" >&2
-  [ "${CI:-}" = true ] && exit 1
-}
+for packages in cometd axe; do
+  npm_packages $packages || {
+    echo "parts: no $packages from npm (its tests will be skipped)" >&2
+    [ "${CI:-}" = true ] && exit 1
+  }
+done
 
 wanted=$(missing)
 [ -z "$wanted" ] && exit 0
