@@ -6,15 +6,19 @@ import { look } from "./look.js";
 import { make, pick } from "./picker.js";
 
 const LOCALES = ["ar", "en"];
-const KEYS = { search: "alt+KeyC", save: "alt+KeyS", extend: "alt+KeyX" }; // or key-save="ctrl+Enter"
+// A page has its own by key-save="ctrl+Enter", and so on; an empty one is none.
+const KEYS = { search: "alt+KeyC", save: "alt+KeyS", extend: "alt+KeyX" };
 const STREAM = "v1/stream?topics=calls.changed,disposition.events,user.events";
 const ORIGINS = { correction: "corrected", late: "user_event" };
-const GATHER_MS = 50; // what is told of a call at once is read once
+// What is told of a call at once is read once.
+const GATHER_MS = 50;
 const EXTEND_S = 30;
 const TICK_MS = 250;
-const ASK_AGAIN_MS = 3000; // for a token
+// Until the page has given a token.
+const ASK_AGAIN_MS = 3000;
 
-let kept = {}; // what was typed, by agent and call
+// What was typed, by agent and call.
+let kept = {};
 try {
 	kept = sessionStorage;
 } catch {}
@@ -26,8 +30,10 @@ const isOver = ({ phase, code, draft }) => phase === "released" && code && !draf
 const follow = (host) => {
 	const line = new Line();
 	const calls = new Map();
+	const turns = {};
 	const parts = {};
-	let shown; // call
+	// The call that is shown.
+	let shown;
 	let claims = {};
 	let words = {};
 	let stop = new AbortController();
@@ -101,7 +107,8 @@ const follow = (host) => {
 	};
 	const dispose = async (call) => {
 		const said = await settle(call, "disposition", call.draft.pending);
-		if (!said) return; // it is kept, and asked anew once the toolbar is back
+		// It is kept, and asked anew once the toolbar is back.
+		if (!said) return;
 		const { outcome: state, code, previous } = said.answer;
 		if (said.ok) Object.assign(call, { state, code, previous });
 		keep(call, { pending: undefined });
@@ -114,20 +121,19 @@ const follow = (host) => {
 		if (!page?.ok) return;
 		show(tree.answer.codes);
 		page.answer.calls.forEach(learn);
-		for (const key of Object.keys(kept)) {
+		for (const key in kept) {
 			const [mine, id] = key.split(place());
 			if (mine === "" && !calls.has(id)) read(id, signal);
 		}
 		draw();
 	};
 	const read = async (id, signal) => {
-		const call = calls.get(id) ?? {};
-		if (call.read) return;
-		call.read = true;
+		const turn = (turns[id] = {});
 		await line.pause(GATHER_MS);
-		call.read = false;
-		const said = await line.settle(`v1/calls/${id}`, signal);
-		if (said?.ok) draw(learn(said.answer));
+		// An older answer must not hide a newer one.
+		const isLast = () => turn === turns[id];
+		const said = isLast() && (await line.settle(`v1/calls/${id}`, signal));
+		if (said?.ok && isLast()) draw(learn(said.answer), delete turns[id]);
 	};
 	// A call as the server knows it now.
 	const learn = ({ id, version, direction, from, to, agents }) => {
@@ -167,7 +173,7 @@ const follow = (host) => {
 		}
 		callback_at.required = codes.querySelector("[data-callback=true]:checked");
 		extend.hidden = phase !== "wrap_up";
-		dismiss.hidden = phase !== "released";
+		dismiss.hidden = phase !== "released" || draft.pending;
 		const is = (outcome.dataset.state = doing || (refusal && "refused") || state || "");
 		const label = (one) => codes.querySelector(`[value="${CSS.escape(one)}"] + *`)?.textContent ?? one;
 		const values = { code: label(code), previous: label(previous?.code), refusal };
@@ -179,7 +185,7 @@ const follow = (host) => {
 		for (const { tab, phase, peer, ends } of calls.values()) {
 			const left = Math.max(0, ends - line.now());
 			const time = phase === "wrap_up" ? new Date(left + 999).toLocaleTimeString(parts.toolbar.lang, clock) : "";
-			say(tab, `\u2068${peer}\u2069 ${words[phase]} ${time}`);
+			say(tab, `\u2068${peer}\u2069 ${words[phase] ?? ""} ${time}`);
 			if (tab === shown.tab) say(countdown, time);
 		}
 	};
@@ -200,8 +206,7 @@ const follow = (host) => {
 			parts[name].ariaLabel = words[`@${name}`] ?? null;
 		}
 		parts.search.placeholder = words["@search"];
-		const { dir } = words;
-		Object.assign(parts.toolbar, { lang: locale, dir });
+		Object.assign(parts.toolbar, { lang: locale, dir: words.dir });
 		draw();
 	};
 
@@ -225,11 +230,12 @@ const follow = (host) => {
 		const ticking = setInterval(tick, TICK_MS);
 		signal.onabort = () => clearInterval(ticking);
 		document.addEventListener("keydown", press, { signal });
+		addEventListener("online", () => line.wake(), { signal });
 		const open = (resumed) => {
 			say(connection);
-			if (!resumed) readAll(signal);
+			return resumed || readAll(signal);
 		};
-		const event = ({ type, data }) => (type === "stream.gap" ? readAll(signal) : read(data.call_id, signal));
+		const event = ({ type, data }) => (type === "stream.gap" ? readAll(signal) : data.call_id && read(data.call_id, signal));
 		line.follow(STREAM, { open, event, lost: () => say(connection, words.lost) }, signal);
 	};
 	// A fresh token goes on where the last one ended; another agent's begins anew.

@@ -3,13 +3,16 @@
 const FIRST_MS = 500;
 const LAST_MS = 10_000;
 const ANSWER_MS = 15_000;
-const STREAM_MS = 50_000; // then it begins anew: a dead connection does not say that it is dead
-const AGAIN = [401, 408, 425, 429]; // refused as it came, not for what it asks
+// Then it begins anew: a dead connection does not say that it is dead.
+const STREAM_MS = 50_000;
+// Refused as it came, not for what it asks.
+const AGAIN = [401, 408, 425, 429];
 
 const field = (block, name) => block.match(RegExp(`^${name}: (.*)$`, "m"))?.[1];
 
 export class Line {
-	#low = -Infinity; // server time minus ours is between these; each Date header tells more
+	// Server time minus ours is between these; each Date header tells more.
+	#low = -Infinity;
 	#high = Infinity;
 	#waiting = [];
 
@@ -28,7 +31,8 @@ export class Line {
 		const date = Date.parse(response.headers.get("Date"));
 		this.#low = Math.max(this.#low, date - Date.now());
 		this.#high = Math.min(this.#high, date + 1000 - sent);
-		if (!(this.#low <= this.#high)) [this.#low, this.#high] = [-Infinity, Infinity]; // a clock was set
+		// A clock was set.
+		if (!(this.#low <= this.#high)) [this.#low, this.#high] = [-Infinity, Infinity];
 		if (response.status === 401) this.refused();
 		return response;
 	}
@@ -44,7 +48,8 @@ export class Line {
 				if (status === 200 || (status >= 400 && status < 500 && !AGAIN.includes(status))) {
 					return { ok, answer: await response.json() };
 				}
-			} catch {} // nobody knows whether it arrived
+			// Nobody knows whether it arrived.
+			} catch {}
 			trouble?.();
 			await this.pause(Math.max(wait, after));
 		}
@@ -57,9 +62,10 @@ export class Line {
 			try {
 				const headers = position ? { "Last-Event-ID": position } : {};
 				const { status, body } = await this.#ask(path, signal, STREAM_MS, { headers });
-				if (status === 400) position = null; // of a log that is gone
+				// Of a log that is gone.
+				if (status === 400) position = null;
 				if (status !== 200) throw status;
-				on.open(position);
+				await on.open(position);
 				const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 				for (let rest = "", read; !(read = await reader.read()).done; ) {
 					const blocks = (rest + read.value).split("\n\n");

@@ -399,6 +399,44 @@ async def test_a_token_is_asked_for_before_it_ends_and_the_stream_goes_on(stage:
     await page.context.close()
 
 
+async def test_the_stream_is_taken_up_anew_now_and_then_unseen(stage: Stage) -> None:
+    context = await stage.browser.new_context()
+    page = await context.new_page()
+    await page.add_init_script(
+        "const after = AbortSignal.timeout; window.anew = 0;"
+        "AbortSignal.timeout = (ms) => after(ms === 50000 ? (window.anew += 1, 400) : ms);"
+    )
+    await page.goto(stage.crm.address("agent-3"))
+    await says(page, "none")
+    for caller in ("+321", "+322", "+323"):
+        await stage.talk("agent-3", caller)
+        await expect(page.locator("[part=call]", has_text=caller)).to_be_visible(timeout=WAIT_MS)
+        await asyncio.sleep(0.5)  # the machine's pace, not the test's: it is anew each 0.4 s
+        await expect(page.locator("[part=connection]")).to_be_empty()
+    assert await page.evaluate("window.anew") >= 3
+    await context.close()
+
+
+async def test_the_demo_page_rings_and_hangs_up(stage: Stage, tmp_path: Path) -> None:
+    product = Product(tmp_path / "data")
+    context = await stage.browser.new_context()
+    page = await context.new_page()
+    async with product:
+        await page.goto(f"{product.url}/toolbar/demo")
+        await page.get_by_role("button", name="A call comes in").click()
+        await expect(page.locator("[part=call]")).to_contain_text("+31205550100", timeout=WAIT_MS)
+        await choose(page, "sale")
+        await page.locator("[part=save]").click()
+        await says(page, "queued")
+        assert await faults(page) == []
+        await page.get_by_role("button", name="The caller hangs up").click()
+        await says(page, "saved")
+        await page.get_by_label("Language").select_option("ar")
+        await says(page, "saved", "حُفظ: Sale")
+        assert await faults(page) == []
+        await context.close()
+
+
 async def test_nobody_else_was_asked_and_nothing_broke(stage: Stage) -> None:
     """Last in this file: of all pages before."""
     assert stage.hosts == {f"127.0.0.1:{stage.crm.port}", f"127.0.0.1:{stage.product.port}"}
