@@ -63,6 +63,7 @@ def say_where(settings: Settings, tenants: FileTenantDirectory, port: int, admin
     ]
     if demo:
         lines += [
+            f"  toolbar   {url}/toolbar/demo",
             "",
             "  demo keys, as Authorization: Bearer",
             "    demo-key         read, dispose    demo-switch-key  tell events",

@@ -12,6 +12,7 @@ from tests.support.parts import PartMissing
 
 ROOT: Final = Path(__file__).parents[2]
 AXE: Final = ROOT / ".cache" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+PICTURES: Final = ROOT / ".cache" / "pictures"
 # As root it has no sandbox; and nothing of its own to fetch or to report.
 FLAGS: Final = (
     "--no-sandbox",
@@ -37,6 +38,12 @@ async def chromium() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+async def keep(page: Page, name: str) -> None:
+    """A picture of the page, for people to look at after the run."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 
 async def faults(page: Page) -> list[dict[str, Any]]:

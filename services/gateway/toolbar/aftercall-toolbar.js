@@ -144,7 +144,8 @@ const follow = (host) => {
 		let call = calls.get(id);
 		if (!call) {
 			if (phase === "released" && !typed) return;
-			for (const old of calls.values()) if (isOver(old)) forget(old);
+			// Not under the agent's hands.
+			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
 			call = { id, version, draft: typed ? JSON.parse(typed) : { code, comment } };
 			calls.set(id, call);
 		}
@@ -172,7 +173,7 @@ const follow = (host) => {
 			else if (name && value !== typed) input.value = typed;
 		}
 		callback_at.required = codes.querySelector("[data-callback=true]:checked");
-		extend.hidden = phase !== "wrap_up";
+		extend.hidden = phase !== "wrap_up" && root.activeElement !== extend;
 		dismiss.hidden = phase !== "released" || draft.pending;
 		const is = (outcome.dataset.state = doing || (refusal && "refused") || state || "");
 		const label = (one) => codes.querySelector(`[value="${CSS.escape(one)}"] + *`)?.textContent ?? one;

@@ -22,10 +22,13 @@ def enter(request: web.Request, desk: Desk, route: Route) -> None:
         Refused: `unauthorized`, or `forbidden` where the credential does not open the route.
     """
     if route.toolbar:
-        request[SHARED] = shared_with(origin_of(request), desk.tenants.all())
+        origin = origin_of(request)
+        known = origin is not None and desk.tenants.all()
+        request[SHARED] = shared_with(origin, known or ())
     if route.scope is None:
         return
-    if tokens.PREFIX in request.headers.get(hdrs.AUTHORIZATION, ""):
+    _, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if secret.lstrip(" ").startswith(tokens.PREFIX):
         _enter_by_token(request, desk, route)
         return
     request[FOUND] = authenticate(request, desk.tenants, route.scope)

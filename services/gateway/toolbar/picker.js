@@ -2,7 +2,7 @@
 
 export const make = (tag, attributes, ...children) => {
 	const made = document.createElement(tag);
-	for (const name in attributes) made.setAttribute(name, attributes[name]);
+	for (const name in attributes) attributes[name] == null || made.setAttribute(name, attributes[name]);
 	made.append(...children);
 	return made;
 };
@@ -32,5 +32,8 @@ export const pick = (search, codes) => {
 		else return;
 		event.preventDefault();
 	};
-	return (nodes) => codes.replaceChildren(...nodes.map(grow("")));
+	let grown;
+	return (nodes) => {
+		if (grown !== (grown = JSON.stringify(nodes))) codes.replaceChildren(...nodes.map(grow("")));
+	};
 };

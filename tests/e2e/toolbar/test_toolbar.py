@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +16,15 @@ import yaml
 from playwright.async_api import Browser, Page, Request, Route, expect
 
 from tests.e2e.toolbar.crm import Crm
-from tests.support.browser import chromium, faults
+from tests.support.browser import chromium, faults, keep
 from tests.support.parts import PartMissing
-from tests.support.product import AGENT, DEMO_TENANTS, SWITCH, Product, cloud_event
+from tests.support.product import AGENT, DEMO_TENANTS, ROOT, SWITCH, Product, cloud_event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 WAIT_MS: Final = 15_000
 WRAP_UP_S: Final = 5
+AGENTS: Final = 20  # no test meets the calls of another
 STRICT: Final = {"Authorization": "Bearer strict-key"}
 CODES: Final = [
     {
@@ -97,7 +99,8 @@ class Stage:
 def tenants(path: Path, origin: str) -> Path:
     """The demo tenant with folders of codes, and this page among its origins; and a strict one."""
     (tenant,) = yaml.safe_load(DEMO_TENANTS.read_text())["tenants"]
-    tenant |= {"codes": CODES, "toolbar_origins": [origin]}
+    agents = [{"agent_id": f"agent-{number}"} for number in range(1, AGENTS + 1)]
+    tenant |= {"codes": CODES, "toolbar_origins": [origin], "agents": agents}
     scopes = ["disposition:write", "events:write", "read"]
     key = {"id": "crm", "kind": "bearer", "secret": "strict-key", "scopes": scopes}
     strict = tenant | {
@@ -160,6 +163,7 @@ async def test_what_is_queued_while_talking_is_saved_when_the_call_ends(stage: S
     await page.locator("[part=comment]").fill("wants two")
     await page.locator("[part=save]").click()
     await says(page, "queued", "Queued: Sale")
+    await keep(page, "toolbar-queued")
     await choose(page, "do not")
     await page.locator("[part=save]").click()
     await says(page, "queued", "Queued: Do not call")
@@ -306,6 +310,56 @@ async def test_what_was_typed_survives_a_reload_and_each_call_has_its_own(stage:
     await page.context.close()
 
 
+async def test_both_agents_of_a_transfer_say_their_own(stage: Stage) -> None:
+    first, second = await stage.open("agent-11"), await stage.open("agent-12")
+    call = await stage.talk("agent-11", "+331")
+    await stage.tell(call, "call.agent_joined", agent_id="agent-12")
+    for page in (first, second):
+        await expect(page.locator("[part=call]", has_text="+331")).to_contain_text("on the call")
+    await choose(first, "sale")
+    await first.locator("[part=comment]").fill("for my eyes")
+    await first.locator("[part=save]").click()
+    await says(first, "queued")
+    await stage.tell(call, "call.agent_left", agent_id="agent-11", reason="transfer")
+    await says(first, "saved", "Sale")
+    await expect(first.locator("[part=call]")).to_contain_text("wrap-up")
+    await second.locator("[part=call]", has_text="+331").click()
+    await choose(second, "do not")
+    await second.locator("[part=save]").click()
+    await says(second, "queued", "Do not call")
+    await stage.tell(call, "call.disconnected", by="caller")
+    await says(second, "saved", "Do not call")
+    await says(first, "saved", "Sale")
+    codes = [said["code"] for said in await stage.dispositions(call)]
+    assert codes == ["Sale", "DoNotCall"]
+    for page in (first, second):
+        await page.context.close()
+
+
+async def test_a_new_call_takes_no_place_under_the_agents_hands(stage: Stage) -> None:
+    page = await stage.open("agent-13")
+    old = await stage.talk("agent-13", "+341")
+    await page.locator("[part=call]", has_text="+341").click()
+    await choose(page, "sale")
+    await page.locator("[part=release_after]").check()
+    await page.locator("[part=save]").click()
+    await says(page, "queued")
+    comment = page.locator("[part=comment]")
+    await comment.fill("still typing")
+    await stage.tell(old, "call.disconnected", by="caller")
+    await expect(page.locator("[part=call]", has_text="+341")).to_contain_text("released")
+    await stage.talk("agent-13", "+342")
+    await expect(page.locator("[part=call]", has_text="+342")).to_be_visible()
+    await expect(comment).to_be_focused()
+    await expect(comment).to_have_value("still typing")
+    await page.locator("#note").focus()
+    await stage.talk("agent-13", "+343")
+    await expect(page.locator("[part=call]", has_text="+343")).to_be_visible()
+    await expect(page.locator("[part=call]", has_text="+341")).to_have_count(0)
+    await expect(comment).to_have_value("")
+    await page.context.close()
+
+
 async def test_a_lost_connection_is_unknown_until_the_server_has_said_it(stage: Stage) -> None:
     page = await stage.open("agent-8")
     call = await stage.talk("agent-8")
@@ -367,10 +421,10 @@ async def test_a_gateway_killed_with_a_request_in_hand_gives_one_outcome(stage: 
 
 
 async def test_from_right_to_left_in_the_dark_without_a_fault(stage: Stage) -> None:
-    page = await stage.open("agent-2", lang="ar")
+    page = await stage.open("agent-15", lang="ar")
     await page.emulate_media(color_scheme="dark")
     await page.evaluate("document.documentElement.style.colorScheme = 'light dark'")
-    call = await stage.talk("agent-2")
+    call = await stage.talk("agent-15")
     await choose(page, "sale")
     await page.locator("[part=save]").click()
     await says(page, "queued", "في الانتظار: Sale")
@@ -380,19 +434,20 @@ async def test_from_right_to_left_in_the_dark_without_a_fault(stage: Stage) -> N
     await stage.tell(call, "call.disconnected", by="caller")
     await says(page, "saved")
     assert await faults(page) == []
+    await keep(page, "toolbar-saved-arabic-dark")
     await page.context.close()
 
 
 async def test_a_token_is_asked_for_before_it_ends_and_the_stream_goes_on(stage: Stage) -> None:
-    page = await stage.open("agent-1", ttl_s=3)
+    page = await stage.open("agent-16", ttl_s=2)
     await says(page, "none")
     await expect(page.locator("h1")).to_be_visible()
     async with asyncio.timeout(WAIT_MS / 1000):
-        while len(asked := await page.evaluate("window.asked")) < 4:
+        while len(asked := await page.evaluate("window.asked")) < 3:
             await asyncio.sleep(0.1)
     assert asked[0] == "missing"
     assert "expiring" in asked
-    await stage.talk("agent-1")
+    await stage.talk("agent-16")
     await choose(page, "sale")
     await page.locator("[part=save]").click()
     await says(page, "queued")
@@ -413,14 +468,14 @@ async def test_the_stream_is_taken_up_anew_now_and_then_unseen(stage: Stage) -> 
             positions.append(request.headers.get("last-event-id"))
 
     page.on("request", note)
-    await page.goto(stage.crm.address("agent-3"))
+    await page.goto(stage.crm.address("agent-14"))
     await says(page, "none")
     await page.locator("[part=connection]").evaluate(
         "node => { window.lost = 0; const note = () => { window.lost += node.textContent ? 1 : 0 };"
         " new MutationObserver(note).observe(node, { childList: true }) }"
     )
     for caller in ("+321", "+322", "+323"):
-        await stage.talk("agent-3", caller)
+        await stage.talk("agent-14", caller)
         await expect(page.locator("[part=call]", has_text=caller)).to_be_visible(timeout=WAIT_MS)
         await asyncio.sleep(0.5)  # it is anew each 0.4 s
     assert await page.evaluate("window.anew") >= 3
@@ -451,6 +506,13 @@ async def test_the_demo_page_rings_and_hangs_up(stage: Stage, tmp_path: Path) ->
 
 
 async def test_nobody_else_was_asked_and_nothing_broke(stage: Stage) -> None:
-    """Last in this file: of all pages before."""
+    """Last in this file, for it stops the product: of all pages before, and of their calls."""
     assert stage.hosts == {f"127.0.0.1:{stage.crm.port}", f"127.0.0.1:{stage.product.port}"}
     assert stage.complaints == []
+    assert await asyncio.to_thread(stage.product.stop) == 0
+    verify = [sys.executable, "-m", "services.cli", "verify"]
+    done = await asyncio.create_subprocess_exec(
+        *verify, cwd=ROOT, env=stage.product.environment(), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await done.communicate()
+    assert done.returncode == 0, told.decode()
