@@ -81,6 +81,13 @@ class Stage:
         await self.tell(call, "call.agent_joined", key, agent_id=agent)
         return call
 
+    async def dispose(self, call: str, agent: str, code: str) -> None:
+        """As another client of the API."""
+        url = f"{self.product.url}/v1/calls/{call}/disposition"
+        body = {"agent_id": agent, "code": code}
+        async with self._http.post(url, json=body, headers=AGENT) as answer:
+            assert answer.status == 200, await answer.text()
+
     async def get(self, path: str) -> Any:
         async with self._http.get(self.product.url + path, headers=AGENT) as answer:
             assert answer.status == 200, await answer.text()
@@ -451,6 +458,60 @@ async def test_a_token_is_asked_for_before_it_ends_and_the_stream_goes_on(stage:
     await choose(page, "sale")
     await page.locator("[part=save]").click()
     await says(page, "queued")
+    await page.context.close()
+
+
+async def test_a_token_that_is_refused_is_asked_for_anew(stage: Stage) -> None:
+    page = await stage.open("agent-17")
+    bad = True
+
+    async def spoil(route: Route) -> None:
+        nonlocal bad
+        answer = await route.fetch()
+        token = await answer.text()
+        head, _, mac = token.partition(".")
+        await route.fulfill(response=answer, body=f"{head}.{mac[::-1]}" if bad else token)
+        bad = False
+
+    await stage.talk("agent-17", "+351")
+    await page.route("**/token*", spoil)
+    await page.reload()
+    await expect(page.locator("[part=call]", has_text="+351")).to_be_visible(timeout=WAIT_MS)
+    assert await page.evaluate("window.asked") == ["missing", "refused"]
+    await choose(page, "sale")
+    await page.evaluate(
+        """async () => {
+          const [head, mac] = (await (await fetch("/token?agent=agent-17")).text()).split(".");
+          const spoilt = [...mac].reverse().join("");
+          document.querySelector("aftercall-toolbar").token = `${head}.${spoilt}`;
+        }"""
+    )
+    await page.locator("[part=save]").click()
+    await says(page, "queued", "Sale")  # by the token that was asked for then
+    assert (await page.evaluate("window.asked"))[-1] == "refused"
+    await page.context.close()
+
+
+async def test_an_older_answer_hides_no_newer_one(stage: Stage) -> None:
+    page = await stage.open("agent-18")
+    call = await stage.talk("agent-18", "+361")
+    await expect(page.locator("[part=call]", has_text="+361")).to_be_visible()
+    taken, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        taken.set()
+        await go_on.wait()
+        await route.fulfill(response=answer)
+
+    await page.route(f"**/v1/calls/{call}", hold, times=1)
+    await stage.dispose(call, "agent-18", "Sale")
+    await taken.wait()
+    await stage.dispose(call, "agent-18", "Interested")
+    await says(page, "queued", "Interested")
+    async with page.expect_response(f"**/v1/calls/{call}"):
+        go_on.set()
+    await says(page, "queued", "Interested")
     await page.context.close()
 
 
