@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run test check fault bench lock clean
+.PHONY: help run test check fault fuzz bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -43,6 +43,10 @@ ROUNDS ?= 50
 fault: $(VENV)/.dev ## kill, freeze and cut off parts of the cluster profile: ROUNDS=200
 	@bash tests/support/parts.sh
 	@AFTERCALL_TEST_ROUNDS=$(ROUNDS) AFTERCALL_TEST_DEADLINES=20000 $(BIN)/pytest -q -s -ra tests/fault $(ARGS)
+
+EXAMPLES ?= 200
+fuzz: $(VENV)/.dev ## requests made of /openapi.json, of every dialect, all checks: EXAMPLES=1000
+	@AFTERCALL_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -ra --timeout 7200 tests/e2e/test_documents_hold.py $(ARGS)
 
 bench: $(VENV)/.dev ## ratios, measured side by side in one run
 	@$(BIN)/python -m tests.bench

@@ -8,6 +8,7 @@
         │                    callstate ──────calls.changed───────┘
         └─ sources (sockets)     ▲
                  timers ─────────┘ call.timer_due
+                 timers ──disposition.requests──▶ worker (callback.timer_due)
 
 Who owns what: callstate writes calls, worker writes dispositions, nobody else writes either. The
 gateway writes nothing but records. The worker reads calls (never copies of them) and never writes

@@ -10,8 +10,8 @@ from services.cli.floor_plan import FloorShape
 from services.processes import DEMO_TENANTS, MAKERS, Given, Service, run
 from services.retention import keep
 from services.settings import Settings, read_settings
-from shared.adapters.tenants_file import FileTenantDirectory
 from shared.runtime.lifecycle import Part, Stage
+from shared.runtime.tenants import TenantDirectory
 
 
 def beside(given: Given, listening: Service, admin_port: int) -> Stage:
@@ -24,7 +24,7 @@ def beside(given: Given, listening: Service, admin_port: int) -> Stage:
     }
 
 
-def demo_floor(settings: Settings, tenants: FileTenantDirectory, port: int) -> dict[str, Part]:
+def demo_floor(settings: Settings, tenants: TenantDirectory, port: int) -> dict[str, Part]:
     """Simulated calls of the demo tenant, if there is one and nobody said no."""
     if not settings.demo_traffic or not any(tenant.demo for tenant in tenants.all()):
         return {}
@@ -47,7 +47,7 @@ def address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def say_where(settings: Settings, tenants: FileTenantDirectory, port: int, admin_port: int) -> None:
+def say_where(settings: Settings, tenants: TenantDirectory, port: int, admin_port: int) -> None:
     """What a newcomer wants to know first."""
     url = address(settings.host, port)
     demo = any(tenant.demo for tenant in tenants.all())

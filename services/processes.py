@@ -21,6 +21,7 @@ import uvloop
 import services.callstate.__main__ as callstate
 import services.gateway.__main__ as gateway
 import services.worker.__main__ as worker
+from services.gateway.administration import Operated
 from services.gateway.push.hub import Hub
 from services.profile import open_profile
 from services.settings import Settings, SettingsError
@@ -30,6 +31,7 @@ from shared.contracts.errors import AftercallError, Bug
 from shared.observability.logging import configure_logging
 from shared.observability.metrics import Metrics
 from shared.runtime.lifecycle import Part, Stage, run_stages, stop_on_signals, until_stopped
+from shared.runtime.live_tenants import LiveTenantDirectory, Unfit
 from shared.runtime.profile import Profile
 
 DEMO_TENANTS: Final = Path(__file__).parents[1] / "deploy" / "demo" / "tenants.yaml"
@@ -48,7 +50,7 @@ class Given:
 
     settings: Settings
     profile: Profile
-    tenants: FileTenantDirectory
+    tenants: LiveTenantDirectory
     metrics: Metrics
 
 
@@ -61,12 +63,14 @@ class Service:
         takes_in: stops first.
         loops: to be watched.
         port: where it listens for the public, if it does.
+        administration: what is asked of it on the admin port, if anything.
     """
 
     works: Stage
     takes_in: Stage = field(default_factory=dict)
     loops: Mapping[str, Loop] = field(default_factory=dict)
     port: int | None = None
+    administration: Operated | None = None
 
 
 async def make_gateway(given: Given) -> Service:
@@ -80,7 +84,8 @@ async def make_gateway(given: Given) -> Service:
     public = gateway.Listener(app, given.settings.host, given.settings.port)
     port = await public.start()
     takes_in: dict[str, Part] = {"gateway": public.run, "stream": until_stopped(hub.run)}
-    return Service(works={}, takes_in=takes_in, port=port)
+    operated = gateway.operated(given.settings, given.tenants, app, given.metrics)
+    return Service(works={}, takes_in=takes_in, port=port, administration=operated)
 
 
 async def make_callstate(given: Given) -> Service:
@@ -102,6 +107,7 @@ async def make_worker(given: Given) -> Service:
     history = worker.projection(given.profile)
     return Service(
         works={"worker": dispositions.run, "history": until_stopped(history.run)},
+        takes_in={"callbacks": partial(worker.run_callbacks, given.profile, dispositions)},
         loops={"worker": dispositions, "history": history},
     )
 
@@ -127,12 +133,23 @@ async def serve(settings: Settings, names: Iterable[str], also: Also = nothing_m
     Raises:
         AftercallError, OSError, SettingsError: it could not start, or a part has failed.
     """
-    tenants = read_directory(settings)
+    in_file = read_directory(settings).all()
     profile = await open_profile(settings)
     try:
+        tenants = LiveTenantDirectory(in_file, profile.overlays, profile.clock)
+        await _read_changes(tenants)
         await run_services(Given(settings, profile, tenants, Metrics()), names, also)
     finally:
         await _close(profile)
+
+
+async def _read_changes(tenants: LiveTenantDirectory) -> None:
+    try:
+        await tenants.start()
+    except Unfit as error:
+        raise SettingsError(
+            f"AFTERCALL_TENANTS_FILE does not fit what has changed: {error}"
+        ) from None
 
 
 async def _close(profile: Profile) -> None:
@@ -167,10 +184,15 @@ async def run_services(given: Given, names: Iterable[str], also: Also = nothing_
     loops = {name: loop for service in made.values() for name, loop in service.loops.items()}
     profile = given.profile
     watch = Watch(profile.log, profile.ping, loops, given.metrics)
-    private, admin_port = await _listen(given, watch)
+    administration = next((one.administration for one in made.values() if one.administration), None)
+    private, admin_port = await _listen(given, watch, administration)
     stopping = asyncio.Event()
     stop_on_signals(stopping)
-    works: dict[str, Part] = {"watch": watch.run, "admin": private.run}
+    works: dict[str, Part] = {
+        "watch": watch.run,
+        "admin": private.run,
+        "tenants": until_stopped(given.tenants.run),
+    }
     takes_in: dict[str, Part] = {}
     for service in made.values():
         works |= service.works
@@ -184,10 +206,12 @@ async def run_services(given: Given, names: Iterable[str], also: Also = nothing_
         raise Bug(f"a part has failed: {error!r}") from error
 
 
-async def _listen(given: Given, watch: Watch) -> tuple[gateway.Listener, int]:
+async def _listen(
+    given: Given, watch: Watch, administration: Operated | None
+) -> tuple[gateway.Listener, int]:
     """The admin port: the one that is set, else the first free one from the default on."""
     settings = given.settings
-    app = gateway.admin(given.metrics, watch.readiness)
+    app = gateway.admin(given.metrics, watch.readiness, administration)
     ports = range(settings.admin, settings.admin + ADMIN_PORTS_TRIED)
     if settings.admin_port is not None or settings.profile != "cluster" or settings.admin == 0:
         ports = range(settings.admin, settings.admin + 1)

@@ -23,6 +23,7 @@ from shared.contracts.limits import WRAP_UP_S_MAX
 PREFIX: Final = "AFTERCALL_"
 CONFIG: Final = "AFTERCALL_CONFIG"
 CONFIG_FILE: Final = "aftercall.toml"
+ADMIN_KEY: Final = "AFTERCALL_ADMIN_KEY"  # of the command line alone: no service needs it
 FOREIGN: Final = "AFTERCALL_TEST_"  # the test suite's own switches
 
 PORT_MAX: Final = 65_535
@@ -74,6 +75,9 @@ class Settings(BaseSettings):
     tenants_file: Path | None = None
     """Tenants, agents, codes and credentials as YAML. The demo's by default, but for the services
     of the cluster profile, which have none."""
+    operator_sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$", repr=False)] = None
+    """SHA-256, in hex, of the operator's key, which makes and removes tenants by admin routes.
+    Without one nobody does."""
     allow_demo: bool = False
     """Serve demo tenants on a host that is not loopback; everybody knows their secrets."""
     demo_traffic: bool = True
@@ -158,7 +162,7 @@ def read_settings(**given: object) -> Settings:
 
 
 def _refuse_strangers(names: Iterable[str]) -> None:
-    known = [CONFIG, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)]
+    known = [CONFIG, ADMIN_KEY, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)]
     for name in sorted(names):
         if name.startswith(PREFIX) and not name.startswith(FOREIGN) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)

@@ -1,18 +1,13 @@
 """The call-state service put together: processor, timers, sources."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
-
-from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from services.callstate.resync import http_snapshot, stored_calls
 from services.callstate.sources import KamailioSource, Publish
 from services.callstate.switches.kamailio import Switch
-from services.callstate.timers import Owns, TimerSweep
+from services.callstate.timers import CALL_TIMERS
 from services.callstate.topology import CallstateTopology
 from shared.contracts.envelope import Event, to_message
 from shared.contracts.ids import call_key
@@ -20,12 +15,11 @@ from shared.contracts.tenants import Source
 from shared.contracts.topics import TELEPHONY_EVENTS
 from shared.observability.metrics import Metrics
 from shared.runtime.lifecycle import Stage, until_stopped
-from shared.runtime.ports import EventLog, TopicPartition
+from shared.runtime.ports import EventLog
 from shared.runtime.processor import Processor
 from shared.runtime.profile import Profile
 from shared.runtime.tenants import TenantDirectory
-
-SCHEDULER: Final = "apscheduler"  # as it names its loggers
+from shared.runtime.timers import TimerSweep, run_sweeps, share_of
 
 
 def processor(profile: Profile, tenants: TenantDirectory, metrics: Metrics) -> Processor:
@@ -41,37 +35,14 @@ def processor(profile: Profile, tenants: TenantDirectory, metrics: Metrics) -> P
 
 
 async def run_timers(profile: Profile, calls: Processor, stopping: asyncio.Event) -> None:
-    """Sweep the deadlines of the processor's share once a second until told to stop.
+    """Sweep the deadlines of the processor's share of calls until told to stop.
 
     Raises:
-        Exception: whatever a sweep raised; the scheduler by itself would only log it.
+        Exception: whatever a sweep raised.
     """
-    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def tell(event: JobExecutionEvent) -> None:
-        if not broken.done():
-            broken.set_exception(event.exception)
-
-    # Once a second it would say that a sweep still waits for the store; the sweep says so itself.
-    logging.getLogger(SCHEDULER).setLevel(logging.ERROR)
-    scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_listener(tell, EVENT_JOB_ERROR)
-    TimerSweep(profile.store, profile.log, profile.clock, _share(profile, calls)).start(scheduler)
-    scheduler.start()
-    try:
-        await until_stopped(lambda: broken)(stopping)
-    finally:
-        scheduler.shutdown(wait=False)
-
-
-def _share(profile: Profile, calls: Processor) -> Owns:
-    """Whether the processor works on a call's partition."""
-
-    def owns(key: str) -> bool:
-        place = TopicPartition(TELEPHONY_EVENTS, profile.log.partition(key))
-        return calls.owned is not None and place in calls.owned
-
-    return owns
+    owns = share_of(calls, profile.log, TELEPHONY_EVENTS)
+    sweep = TimerSweep(CALL_TIMERS, profile.store, profile.log, profile.clock, owns)
+    await run_sweeps([sweep], stopping)
 
 
 def sources(profile: Profile, tenants: TenantDirectory) -> Stage:

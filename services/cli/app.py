@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "verify": Command("services.cli.verify", "verify"),
     "doctor": Command("services.cli.doctor", "doctor"),
     "config": Command("services.cli.config", "app"),
-    "tenants": Command("services.cli.tenants", "tenants"),
+    "tenants": Command("services.cli.tenants", "app"),
     "keys": Command("services.cli.keys", "app"),
     "dead-letters": Command("services.cli.dead_letters", "app"),
     "topics": Command("services.cli.topics", "app"),

@@ -10,7 +10,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from services.gateway.admin import Readiness, build_admin_app
+from services.gateway.administration import Administration, Operated
 from services.gateway.app import build_app
+from services.gateway.asyncapi import Layout
 from services.gateway.connection import Connection
 from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
@@ -29,10 +31,13 @@ from services.gateway.verdicts import Waiters
 from services.settings import Settings
 from shared.contracts import limits
 from shared.observability.metrics import Metrics
+from shared.runtime.live_tenants import REFRESH_S, LiveTenantDirectory
 from shared.runtime.profile import Profile
 from shared.runtime.tenants import TenantDirectory
 
 BACKLOG: Final = 1024
+SPREAD_S: Final = 2 * REFRESH_S
+DESK: Final = web.AppKey("desk", Desk)
 SHUTDOWN_S: Final = 5.0
 _NO_ACCESS_LOG: Final[Any] = None  # the edge writes one line per request already
 
@@ -55,8 +60,11 @@ async def build(
         history=profile.history,
         waiters=waiters,
     )
-    app = build_app(desk, dialects=DIALECTS, more=MORE, observe=metrics.request)
+    app = build_app(
+        desk, dialects=DIALECTS, more=MORE, observe=metrics.request, layout=_layout(settings)
+    )
     app[HUB] = hub
+    app[DESK] = desk
     app.on_shutdown.append(end_streams)
     serve_notifications(app, hub, desk)
     return app
@@ -131,9 +139,31 @@ class Listener:
         await self._runner.cleanup()
 
 
-def admin(metrics: Metrics, readiness: Readiness) -> web.Application:
+def admin(
+    metrics: Metrics, readiness: Readiness, administration: Operated | None = None
+) -> web.Application:
     """The application of the admin port."""
-    return build_admin_app(metrics.registry, readiness)
+    return build_admin_app(metrics.registry, readiness, administration)
+
+
+def operated(
+    settings: Settings, tenants: LiveTenantDirectory, app: web.Application, metrics: Metrics
+) -> Operated:
+    """What the admin routes beside the public application need."""
+    desk = app[DESK]
+    alone = settings.profile == "embedded"
+    spread_s = 0.0 if alone else SPREAD_S
+    return Operated(
+        administration=Administration(tenants, desk.clock, spread_s=spread_s),
+        desk=desk,
+        operator_sha256=settings.operator_sha256,
+        observe=metrics.request,
+        layout=_layout(settings),
+    )
+
+
+def _layout(settings: Settings) -> Layout:
+    return Layout(settings.profile, settings.topic_prefix, settings.topic_partitions)
 
 
 DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())

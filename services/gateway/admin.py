@@ -1,4 +1,7 @@
-"""The admin port: metrics and health. It binds an address of its own, never the public port."""
+"""The admin port: metrics, health, and on gateways the admin routes.
+
+It binds an address of its own, never the public port.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -8,7 +11,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from services.gateway.administration import Operated, serve_administration
 from services.gateway.bodies import answer
+from shared.contracts.limits import BODY_BYTES_MAX
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """By part: `ok`, or why it is not."""
@@ -16,12 +21,15 @@ Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 OK: Final = "ok"
 
 
-def build_admin_app(registry: CollectorRegistry, readiness: Readiness) -> web.Application:
+def build_admin_app(
+    registry: CollectorRegistry, readiness: Readiness, administration: Operated | None = None
+) -> web.Application:
     """The application of the admin port.
 
     Args:
         registry: whose metrics `/metrics` shows.
         readiness: asked by `/readyz`; a part that raises is not ready, and says so.
+        administration: what the admin routes ask; only gateways have them.
     """
 
     async def metrics(request: web.Request) -> web.Response:
@@ -44,10 +52,12 @@ def build_admin_app(registry: CollectorRegistry, readiness: Readiness) -> web.Ap
             content_type="application/json",
         )
 
-    app = web.Application()
+    app = web.Application(client_max_size=BODY_BYTES_MAX)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    if administration is not None:
+        serve_administration(app, administration)
     return app
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from services.gateway.asyncapi import Layout, asyncapi
 from services.gateway.connection import expect
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
@@ -45,6 +46,7 @@ def build_app(
     dialects: Sequence[Dialect] = (),
     more: Sequence[Route] = (),
     observe: Observe = ignore_request,
+    layout: Layout | None = None,
 ) -> web.Application:
     """The application.
 
@@ -53,11 +55,15 @@ def build_app(
         dialects: vendors' routes, each with its own shape of errors.
         more: routes of the stream and of the console.
         observe: told of each request, for metrics.
+        layout: of the topics, for /asyncapi.json.
     """
     app = web.Application(middlewares=[edge(dialects, observe)], client_max_size=BODY_BYTES_MAX)
     spoken = [route for dialect in dialects for route in dialect.routes]
-    # Made at the first request for it: it takes longer than all the rest of a start.
-    pages = documents.document_routes(cache(lambda: orjson.dumps(openapi(table))))
+    # Made at the first request for each: it takes longer than all the rest of a start.
+    pages = documents.document_routes(
+        cache(lambda: orjson.dumps(openapi(table))),
+        cache(lambda: orjson.dumps(asyncapi(layout))),
+    )
     table = (*NATIVE, *spoken, *more, *pages)
     app[TABLE] = table
     for route in table:

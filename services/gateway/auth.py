@@ -9,6 +9,7 @@ from shared.contracts.errors import Refused
 from shared.runtime.tenants import Found, TenantDirectory
 
 SECRET_CHARS_MAX: Final = 512
+NO_SUCH_KEY: Final = "no such key"
 _NO_KEY: Final = "send one header: Authorization: Bearer <key>"
 
 
@@ -18,6 +19,20 @@ def authenticate(request: web.Request, tenants: TenantDirectory, scope: Scope) -
     Raises:
         Refused: `unauthorized` without exactly one good key, `forbidden` without the scope.
     """
+    found = tenants.find("bearer", bearer_secret(request))
+    if found is None:
+        raise Refused("unauthorized", NO_SUCH_KEY)
+    if scope not in found.credential.scopes:
+        raise Refused("forbidden", f"the key lacks the scope {scope}")
+    return found
+
+
+def bearer_secret(request: web.Request) -> bytes:
+    """The key that the request came with, whosever it is.
+
+    Raises:
+        Refused: `unauthorized` without exactly one that could be a key.
+    """
     headers = request.headers.getall(hdrs.AUTHORIZATION, ())
     if len(headers) != 1:
         raise Refused("unauthorized", _NO_KEY)
@@ -26,10 +41,5 @@ def authenticate(request: web.Request, tenants: TenantDirectory, scope: Scope) -
     if scheme.lower() != "bearer" or not 0 < len(secret) <= SECRET_CHARS_MAX:
         raise Refused("unauthorized", _NO_KEY)
     if not secret.isascii():
-        raise Refused("unauthorized", "no such key")
-    found = tenants.find("bearer", secret.encode("ascii"))
-    if found is None:
-        raise Refused("unauthorized", "no such key")
-    if scope not in found.credential.scopes:
-        raise Refused("forbidden", f"the key lacks the scope {scope}")
-    return found
+        raise Refused("unauthorized", NO_SUCH_KEY)
+    return secret.encode("ascii")

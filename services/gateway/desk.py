@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from services.gateway.admission import Asked, admit
 from services.gateway.patience import Patience
+from services.gateway.rates import RateDesk
 from services.gateway.refusals import RefusedByRule
 from services.gateway.settling import Settling
 from services.gateway.subject_desk import SubjectDesk
@@ -75,6 +76,7 @@ class Desk:
         self.store: Final = store
         self.history: Final = history
         self.settling: Final = Settling(log)
+        self.rates: Final = RateDesk(clock, store)
         self._waiters = waiters
         self._fresh_id = fresh_id
         self._append_s = append_s

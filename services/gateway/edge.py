@@ -1,8 +1,8 @@
 """The edge: what every request passes, whichever route it is for.
 
-Ids in the path are checked before anything else sees them, the credential before the handler runs,
-and whatever is raised is told in the shape of whoever owns the path: a problem document, or the
-dialect's own. Nothing that a client sends may come back as a 500.
+Ids in the path are checked before anything else sees them, the credential and its rate before the
+handler runs, and whatever is raised is told in the shape of whoever owns the path: a problem
+document, or the dialect's own. Nothing that a client sends may come back as a 500.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,8 +15,9 @@ from aiohttp import hdrs, web
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.problems import Problem, explain
+from services.gateway.rates import Counted
 from services.gateway.route import FOUND, LISTENED, SHARED, STREAM, TOOLBAR, Route
-from services.gateway.toolbar.entering import enter
+from services.gateway.toolbar.entering import asker_of, enter
 from shared.contracts.ids import is_id
 
 Observe = Callable[[str, int, float], None]
@@ -33,20 +34,39 @@ def ignore_request(_: str, __: int, ___: float) -> None:
 
 def serve(route: Route, desk: Desk) -> Served:
     """The route's handler as the router calls it: ids first, then the credential."""
-    names = tuple(
-        part.strip("{}") for part in route.path.split("/") if part[:1] == "{" and ":" not in part
-    )
+    names = id_parts(route)
+
+    # What a switch tells is counted apart: toolbars must not take its turns.
+    what: Counted = "events" if route.scope == "events:write" else "native"
 
     async def served(request: web.Request) -> web.StreamResponse:
-        for name in names:
-            if not is_id(request.match_info[name]):
-                raise web.HTTPNotFound
+        check_ids(request, names)
         enter(request, desk, route)
+        if route.scope is not None:
+            await desk.rates.count(what, request[FOUND].tenant, asker_of(request))
         if route.body_bytes_max is not None:
             request = _with_limit(request, route.body_bytes_max)
         return await route.handler(request, desk)
 
     return served
+
+
+def id_parts(route: Route) -> tuple[str, ...]:
+    """The parts of a route's path that must be ids: those without a pattern of their own."""
+    return tuple(
+        part.strip("{}") for part in route.path.split("/") if part[:1] == "{" and ":" not in part
+    )
+
+
+def check_ids(request: web.Request, names: Sequence[str]) -> None:
+    """Refuse what is no id before anything else sees it.
+
+    Raises:
+        HTTPNotFound: so it names nothing.
+    """
+    for name in names:
+        if not is_id(request.match_info[name]):
+            raise web.HTTPNotFound
 
 
 def edge(

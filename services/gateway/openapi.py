@@ -10,7 +10,15 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from services.gateway.models import ProblemView
 from services.gateway.problems import PROBLEMS
-from services.gateway.route import JSON, PROBLEM, Body, Parameter, Route
+from services.gateway.route import (
+    CHALLENGED,
+    COME_BACK,
+    JSON,
+    PROBLEM,
+    Body,
+    Parameter,
+    Route,
+)
 from shared.contracts.ids import ID_PATTERN
 
 SECURITY_SCHEMES: Final = {
@@ -22,9 +30,16 @@ SECURITY_SCHEMES: Final = {
     "carecycle": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "zipteams": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
-_IN_ITS_SHAPE: Final = "Refused, in the shape that this dialect has for it"
+_OF_A_BODY: Final = (
+    "malformed_json",
+    "bad_request",
+    "too_slow",
+    "too_large",
+    "unsupported_media_type",
+)
+_HEADERS: Final = {401: CHALLENGED, 429: COME_BACK, 503: COME_BACK}
 _REF: Final = "#/components/schemas/{model}"
-_parts: Final = re.compile(r"\{([A-Za-z_]+)(?::[^{}]+)?\}")
+_parts: Final = re.compile(r"\{([A-Za-z_]+)(:[^{}]+)?\}")
 
 Schemas = dict[tuple[type[BaseModel], JsonSchemaMode], dict[str, Any]]
 
@@ -48,7 +63,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Aftercall",
-            "version": _version(),
+            "version": product_version(),
             "description": "Every call ends with one honest outcome.",
         },
         "paths": paths,
@@ -68,7 +83,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         "summary": route.summary,
         "tags": [route.tag],
         "responses": {
-            str(status): _response(body, schemas) for status, body in route.responses.items()
+            str(status): _response(body, schemas) for status, body in documented(route).items()
         },
     }
     parameters = [*_path_parameters(route.path), *map(_parameter, route.parameters)]
@@ -79,34 +94,57 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         content: dict[str, Any] = {}
         for body in requests:
             content |= _content(body, schemas, "validation")
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not route.may_be_empty, "content": content}
     if route.scope is not None:
         operation["security"] = [{"bearer": []}]
         operation["description"] = f"Needs the scope `{route.scope}`."
-        operation["responses"] |= _refusals(schemas)
     elif route.security is not None:
         if route.security not in SECURITY_SCHEMES:
             raise ValueError(f"{route.operation_id}: no security scheme {route.security}")
         operation["security"] = [{route.security: []}]
-        operation["responses"]["default"] = _response(_in_its_shape(route), schemas)
     return operation
 
 
-def _in_its_shape(route: Route) -> Body:
-    """Refused as it answers otherwise, if it always answers in one media type."""
-    types = {body.media_type for body in route.responses.values()}
-    return Body(_IN_ITS_SHAPE, media_type=types.pop() if len(types) == 1 else JSON)
+def documented(route: Route) -> dict[int, Body]:
+    """Every answer of the route, by status: its own, and of a native one its problems."""
+    if route.scope is None:
+        return dict(route.responses)
+    by_status: dict[int, list[str]] = {}
+    for code in _problems_of(route):
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    problems = {
+        status: Body(
+            "; ".join(f"`{code}`: {PROBLEMS[code].title}" for code in codes),
+            ProblemView,
+            PROBLEM,
+            headers=_HEADERS.get(status, {}),
+        )
+        for status, codes in sorted(by_status.items())
+    }
+    return {**route.responses, **problems}
 
 
-def _refusals(schemas: Schemas) -> dict[str, Any]:
-    """One row for all problems: their codes are a table, the same on every native route."""
-    codes = ", ".join(f"`{code}` {row.status}" for code, row in PROBLEMS.items())
-    problem = Body(f"A problem, by its stable code: {codes}", ProblemView, PROBLEM)
-    return {"default": _response(problem, schemas)}
+def _problems_of(route: Route) -> list[str]:
+    codes = ["bad_request", "unauthorized", "forbidden", *route.refuses, "internal"]
+    if route.scope != "admin":
+        codes.append("too_many_requests")  # of a tenant with limits
+    if _parts.search(route.path):
+        codes.append("not_found")
+    if _requests(route):
+        codes += _OF_A_BODY
+    unknown = set(codes) - PROBLEMS.keys()
+    if unknown:
+        raise ValueError(f"{route.operation_id}: no problem {sorted(unknown)}")
+    return sorted(set(codes), key=tuple(PROBLEMS).index)
 
 
 def _response(body: Body, schemas: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {"description": body.description}
+    if body.headers:
+        response["headers"] = {
+            name: {"description": words, "required": True, "schema": {"type": "string"}}
+            for name, words in body.headers.items()
+        }
     content = _content(body, schemas, "serialization")
     if content:
         response["content"] = content
@@ -118,21 +156,30 @@ def _content(body: Body, schemas: Schemas, mode: JsonSchemaMode) -> dict[str, An
         return {}
     media: dict[str, Any] = {}
     if body.model is not None:
-        schema = schemas[body.model, mode]
-        media["schema"] = {"type": "array", "items": schema} if body.many else schema
+        schema: dict[str, Any] = schemas[body.model, mode]
+        if body.many:
+            schema = {"type": "array", "items": schema}
+        if not _is_json(body.media_type):
+            schema = {"type": "string", "contentMediaType": JSON, "contentSchema": schema}
+        media["schema"] = schema
     content = {body.media_type: media}
     if body.also is not None:
         content[body.also] = {"schema": {"type": "string"}}
     return content
 
 
+def _is_json(media_type: str) -> bool:
+    return media_type == JSON or media_type.endswith("+json")
+
+
 def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
-    for name in _parts.findall(path):
+    for name, pattern in _parts.findall(path):
+        schema = {"pattern": ID_PATTERN} if not pattern else {"minLength": 1}
         yield {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": ID_PATTERN},
+            "schema": {"type": "string", **schema},
         }
 
 
@@ -168,7 +215,8 @@ def _schemas(routes: Iterable[Route]) -> tuple[Schemas, dict[str, Any]]:
     return {key: references[key] for key in used}, document["$defs"]
 
 
-def _version() -> str:
+def product_version() -> str:
+    """The version that is installed; `0` where nothing is."""
     try:
         return version("aftercall")
     except PackageNotFoundError:

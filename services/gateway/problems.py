@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from aiohttp import web
 
+from services.gateway.rates import TooMany
 from services.gateway.refusals import RefusedByRule
 from services.gateway.verdicts import Busy
 from shared.contracts.errors import Refused, Retryable
@@ -37,6 +38,7 @@ PROBLEMS: Final = {
     "already_disposed": Row(409, "The agent has already disposed this call"),
     "not_in_wrap_up": Row(409, "The agent is not in wrap-up"),
     "subject_in_call": Row(409, "Agents are handling it now"),
+    "conflict": Row(409, "It can't be changed so"),
     "too_large": Row(413, "The body is too large"),
     "unsupported_media_type": Row(415, "The media type is not supported"),
     "validation": Row(422, "The request breaks a rule"),
@@ -60,6 +62,11 @@ _BY_STATUS: Final = {
     415: "unsupported_media_type",
     422: "validation",
     429: "too_many_requests",
+}
+
+_HEADERS: Final = {
+    "unauthorized": {"WWW-Authenticate": 'Bearer realm="aftercall"'},
+    "too_many_requests": {"Retry-After": str(RETRY_AFTER_S)},
 }
 
 
@@ -108,7 +115,7 @@ def explain(error: Exception) -> Problem:
     match error:
         case Refused(code=code) if code in PROBLEMS:
             return _of_refused(error)
-        case Busy(retry_after_s=seconds):
+        case Busy(retry_after_s=seconds) | TooMany(retry_after_s=seconds):
             return Problem("too_many_requests", str(error), {"Retry-After": str(seconds)})
         case Retryable():
             return Problem("unavailable", UNKNOWN_RETRY, {"Retry-After": str(RETRY_AFTER_S)})
@@ -129,11 +136,7 @@ def _of_refused(error: Refused) -> Problem:
             more["request_id"] = verdict.request_id
         case _:
             pass
-    return Problem(error.code, error.detail, _challenge(error.code), more)
-
-
-def _challenge(code: str) -> dict[str, str]:
-    return {"WWW-Authenticate": 'Bearer realm="aftercall"'} if code == "unauthorized" else {}
+    return Problem(error.code, error.detail, _HEADERS.get(error.code, {}), more)
 
 
 def _of_http(error: web.HTTPException) -> Problem:

@@ -21,6 +21,9 @@ JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 STREAM: Final = "text/event-stream"
 
+COME_BACK: Final = {"Retry-After": "in so many seconds"}
+CHALLENGED: Final = {"WWW-Authenticate": "the kind of credential that is needed"}
+
 FOUND: Final = web.RequestKey("found", Found)
 """Whose credential the request came with; set for every route that names a scope."""
 
@@ -50,9 +53,11 @@ class Body:
     """A request or response body. `model` None: described by its media type alone.
 
     Attributes:
-        media_type: None means no body at all.
+        media_type: None means no body at all. Of a model whose media type is not JSON it is told
+            that a text holds its JSON.
         many: an array of the model.
         also: a further media type that the same status may come in.
+        headers: that an answer always has, and what they say.
     """
 
     description: str
@@ -60,6 +65,47 @@ class Body:
     media_type: str | None = JSON
     many: bool = False
     also: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a dialect has to say where it refuses: one shape, many statuses.
+
+    Attributes:
+        model: of every such body.
+        media_type: the same.
+        headers: by status; `Retry-After` goes with 429 and 503 in any shape.
+    """
+
+    model: type[BaseModel]
+    media_type: str = JSON
+    headers: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+
+    def __call__(self, words: Mapping[int, str]) -> dict[int, Body]:
+        """These statuses and those of a fault of ours, each with what it means."""
+        told = {**words, 500: "this is our fault"}
+        return {status: self._body(status, why) for status, why in sorted(told.items())}
+
+    def _body(self, status: int, why: str) -> Body:
+        headers = dict(self.headers.get(status, {}))
+        if status in (429, 503):
+            headers |= COME_BACK
+        return Body(why, self.model, self.media_type, headers=headers)
+
+
+OF_A_BODY: Final = {
+    400: "the body can't be read, or is no JSON",
+    408: "the body did not arrive in time",
+    413: "the body is over the limit",
+    415: f"send {JSON}",
+}
+UNDECIDED: Final = {
+    429: "too many wait for a verdict, or more than the tenant's limits allow",
+    503: "not known whether it was done: a retry with the same Idempotency-Key is applied once",
+}
+OFTEN: Final = {429: "more than the tenant's limits allow"}
+AWAY: Final = {503: "log or store can't be reached"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +123,11 @@ class Route:
             by `request.get(TOOLBAR)`. Pages of the tenants' origins may read its answers.
         security: which scheme /openapi.json names where `scope` is None: `ozonetel`, `basic` ...
         request: what the body must be; `requests` where it may be of several media types.
-        responses: by status; problem documents that any native route may answer with are added.
+        may_be_empty: no body at all means as much as an empty object.
+        responses: by status. Where `scope` is None these are all there are, those of the edge too.
+        refuses: where `scope` is not None, the codes of problems it may answer with beside those
+            of every native route: of a request that can't be read, its credential, its body, the
+            ids in its path.
         tag: the section in the documents.
         body_bytes_max: None for the common limit.
     """
@@ -92,7 +142,9 @@ class Route:
     security: str | None = None
     request: type[BaseModel] | None = None
     requests: tuple[Body, ...] = ()
+    may_be_empty: bool = False
     responses: Mapping[int, Body] = field(default_factory=dict)
+    refuses: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     tag: str = "native"
     body_bytes_max: int | None = None

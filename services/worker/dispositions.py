@@ -12,6 +12,10 @@ it is handling. So every input runs through the same three steps:
 2. **Decide the request**, if the input is one: exactly one row given "request" fits.
 3. **Catch up again**, for a disposition saved in an overdue wrap-up ends that wrap-up.
 
+A final disposition with a callback schedules it, and waits for its time. A timer is told of that
+time by a sweep, perhaps twice, late, or when another disposition has taken this one's place: so
+the row given "timer" fits only while that very callback is waited for, and never before its time.
+
 Because of step 1 a trigger may come early, late, twice or never: a request behind it finds the
 same dispositions. (One thing is passed over: an end of wrap-up from which the agent came back
 before anybody looked. Nothing is owed then until the next one.)
@@ -34,16 +38,18 @@ from msgspec.structs import replace
 from services.worker.kept import Kept, keep
 from services.worker.model import (
     OUTCOMES,
-    CallMoved,
+    CallbackTimed,
     DispositionsState,
     Fact,
     Given,
     Requested,
     Row,
     Standing,
+    callback,
 )
 from services.worker.turn import ACTIONS, Turn
 from shared.contracts import limits
+from shared.contracts.callbacks import CALLBACK_DUE
 from shared.contracts.calls import Call, WrapUpRules
 from shared.contracts.dispositions import (
     USER_EVENT,
@@ -96,18 +102,21 @@ TABLE: Final = (
         USER_EVENT, Origin.LATE),
     Row("late_refused", "request", (Standing.RELEASED,), (), ("may_be_late",),
         "disposition.refused", problem="already_disposed"),
+
+    Row("callback_due", "timer", _ANYWHERE, ("awaited",), (),
+        CALLBACK_DUE),
 )
 # fmt: on
 
 _ROWS: Final = {
     (given, standing): [row for row in TABLE if row.given == given and standing in row.agent]
-    for given in ("call", "request")
+    for given in ("call", "request", "timer")
     for standing in Standing
 }
 
 
 def fitting(given: str, standing: Standing, facts: set[Fact]) -> list[Row]:
-    """The rows that fit: one at most for the call, exactly one for a request."""
+    """The rows that fit: one at most for the call or a timer, exactly one for a request."""
     return [
         row
         for row in _ROWS[given, standing]
@@ -142,7 +151,9 @@ def decide(
         given = replace(given, now_ms=state.decided_ms)
     turn = Turn(state, given, call)
     _catch_up(turn, call, given.now_ms)
-    if isinstance(given, CallMoved):
+    if not isinstance(given, Requested):
+        if isinstance(given, CallbackTimed):
+            _meet(turn, given)
         return Decision(turn.after() if turn.told else state, turn.told)
     verdict = _answer(turn, given)
     _catch_up(turn, call, given.now_ms)
@@ -207,6 +218,17 @@ def _answer(turn: Turn, given: Requested) -> Verdict:
         previous=previous,
         call_version=turn.effects.call_version,
     )
+
+
+def _meet(turn: Turn, given: CallbackTimed) -> None:
+    """Apply the row that fits the timer, if one does."""
+    timer = given.timer
+    agent_id = timer.agent_id or ""
+    standing, facts = turn.stands(agent_id)
+    if given.now_ms >= timer.deadline_ms and callback(turn.kept(agent_id)) == timer:
+        facts.add("awaited")
+    for row in fitting("timer", standing, facts):
+        turn.call_back(row, agent_id, timer.revision)
 
 
 def _choice(request: DispositionRequest, now_ms: int, segment: int) -> Queued:

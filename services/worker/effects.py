@@ -151,7 +151,7 @@ class Effects:
             call_version=self.call_version,
             code=None if about is None else about.code,
             key=None if about is None else about.key,
-            origin=row.origin or None,
+            origin=row.origin or (about.origin if isinstance(about, Disposition) else None),
             outcome=OUTCOMES.get(row.told),
             problem=row.problem,
             request_id=None if about is None else about.request_id or None,

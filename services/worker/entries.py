@@ -13,7 +13,8 @@ from msgspec import Struct
 from services.worker import subject_entries
 from services.worker.checks import MALFORMED
 from services.worker.lines import Line, an_entry
-from services.worker.topology import read_changed, read_event, read_request
+from services.worker.topology import read_changed, read_event, read_request, read_timer
+from shared.contracts.callbacks import CALLBACK_DUE, CALLBACK_TIMER_DUE
 from shared.contracts.dispositions import USER_EVENT, DispositionTold, Origin, Outcome, Previous
 from shared.contracts.envelope import Event, Record
 from shared.contracts.errors import Poison
@@ -118,6 +119,9 @@ def _of_call(record: Record, event: Event) -> Line:
 def _of_request(record: Record, event: Event) -> Line:
     if event.type in (STATUS_REQUESTED, SUBJECT_NAMED):
         return subject_entries.of_request(record, event)
+    if event.type == CALLBACK_TIMER_DUE:
+        read_timer(event)
+        return Line()  # what came of it is told
     request = read_request(event)
     body = EntryBody(
         at=to_wire(record.timestamp_ms),
@@ -141,7 +145,7 @@ def _of_disposition(record: Record, event: Event) -> Line:
         raise Poison("bad_data", "it tells of another call than its envelope")
     body = EntryBody(
         at=told.decided_at,
-        kind="verdict",
+        kind="timer" if event.type == CALLBACK_DUE else "verdict",
         type=event.type,
         rule=told.rule,
         call_id=told.call_id,

@@ -7,11 +7,13 @@ from msgspec import Struct
 
 from shared.contracts.envelope import Event, Record
 from shared.contracts.instants import from_wire
-from shared.contracts.topics import USER_EVENTS
+from shared.contracts.topics import DISPOSITION_EVENTS, USER_EVENTS
 from shared.runtime.history import Entry, OutcomeRow
 
 _RANK: Final = {"event": 0, "timer": 0, "request": 1, "verdict": 2}
-_USER_EVENT_RANK: Final = 3  # its sequence counts apart, and it follows what it tells of
+# By topic: a callback's time follows the verdict that has scheduled it, and is numbered with it; a
+# user event's sequence counts apart, and it follows what it tells of.
+_RANK_ON: Final = {DISPOSITION_EVENTS: 2, USER_EVENTS: 3}
 STATUS_RANK: Final = 4  # in the history of the call that has caused it: likewise
 
 
@@ -19,17 +21,18 @@ class Line(Struct, frozen=True):
     """What one record comes to.
 
     Attributes:
+        entry: None where it says nothing by itself.
         also: the same line in the history of the call that has caused it.
     """
 
-    entry: Entry
+    entry: Entry | None = None
     outcome: OutcomeRow | None = None
     also: Entry | None = None
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All of its lines."""
-        return (self.entry,) if self.also is None else (self.entry, self.also)
+        return tuple([entry for entry in (self.entry, self.also) if entry is not None])
 
 
 class Body(Protocol):
@@ -53,13 +56,12 @@ class Body(Protocol):
 
 def an_entry(record: Record, event: Event, body: Body, sequence: int) -> Entry:
     """The line of a record in the history of the call, or the subject, that it is about."""
-    rank = _USER_EVENT_RANK if record.topic == USER_EVENTS else _RANK[body.kind]
     return Entry(
         id=f"{record.topic}:{event.id}",
         tenant=event.tenant,
         call_id=event.subject,
         at_ms=from_wire(body.at),
-        rank=rank,
+        rank=_RANK_ON.get(record.topic) or _RANK[body.kind],
         sequence=sequence,
         body=msgspec.json.encode(body),
         request_id=body.request_id,

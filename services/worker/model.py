@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 from msgspec import Struct
 
 from services.worker.kept import Kept
+from shared.contracts.callbacks import CallbackTimer
 from shared.contracts.dispositions import (
     USER_EVENT,
     AgentDispositions,
@@ -57,7 +58,16 @@ class CallMoved(Struct, frozen=True, kw_only=True):
     now_ms: int
 
 
-Given = Requested | CallMoved
+class CallbackTimed(Struct, frozen=True, kw_only=True):
+    """The time of a callback is here, if it is still waited for."""
+
+    tenant: str
+    call_id: str
+    timer: CallbackTimer
+    now_ms: int
+
+
+Given = Requested | CallMoved | CallbackTimed
 
 
 class Standing(StrEnum):
@@ -80,18 +90,19 @@ Fact = Literal[
     "release_asked",  # the end of this very wrap-up was asked for already
     "may_correct",  # the request's policy lets a second disposition correct the first
     "may_be_late",  # the request's policy takes one after release
+    "awaited",  # the callback whose time is here was scheduled last, and not told yet
 ]
 
 
 class Row(NamedTuple):
-    """One rule: for the call or for a request, when it fits, and what follows.
+    """One rule: for the call, a request or a callback's timer, when it fits, and what follows.
 
     Attributes:
         told: type of the event by which the outside learns of it.
     """
 
     rule: str
-    given: Literal["call", "request"]
+    given: Literal["call", "request", "timer"]
     agent: tuple[Standing, ...]
     needs: tuple[Fact, ...]
     lacks: tuple[Fact, ...]
@@ -108,3 +119,23 @@ OUTCOMES: Final[dict[str, Outcome]] = {
     USER_EVENT: Outcome.USER_EVENT,
 }
 """What a row that tells this answers a request."""
+
+
+def callback(kept: AgentDispositions) -> CallbackTimer | None:
+    """The callback that an agent's final disposition has scheduled, until its time was told.
+
+    A late disposition schedules none; whatever replaces one takes its callback away.
+    """
+    final = kept.disposition
+    if final is None or final.callback_ms is None or final.origin is Origin.LATE:
+        return None
+    if final.revision == kept.called_back:
+        return None
+    return CallbackTimer(
+        deadline_ms=final.callback_ms, revision=final.revision, agent_id=kept.agent_id
+    )
+
+
+def callbacks(state: DispositionsState) -> list[CallbackTimer]:
+    """Every callback of a call that is waited for."""
+    return [timer for agent in state.agents if (timer := callback(agent)) is not None]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from services.worker.lines import STATUS_RANK, Line, an_entry
 from services.worker.subject_topology import read_status_request
+from shared.contracts.callbacks import CALLBACK_DUE
 from shared.contracts.envelope import Event, Record
 from shared.contracts.errors import Poison
 from shared.contracts.instants import from_wire, to_wire
@@ -34,7 +35,7 @@ class StatusEntryBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line about a subject, as the API shows it; `call_id`: where the status comes from."""
 
     at: str
-    kind: Literal["request", "verdict"]
+    kind: Literal["timer", "request", "verdict"]
     type: str
     rule: str
     subject: str
@@ -104,7 +105,7 @@ def of_status(record: Record, event: Event) -> Line:
         raise Poison("bad_data", "it tells of another subject than its envelope")
     body = StatusEntryBody(
         at=told.decided_at,
-        kind="verdict",
+        kind="timer" if event.type == CALLBACK_DUE else "verdict",
         type=event.type,
         rule=told.rule,
         subject=told.subject,

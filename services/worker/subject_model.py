@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct, field
 
 from services.worker.kept import Kept
+from shared.contracts.callbacks import CallbackTimer
 from shared.contracts.subjects import (
     NamingRequest,
     StatusOutcome,
@@ -33,6 +34,18 @@ class Asked(Struct, frozen=True, kw_only=True):
     tenant: str
     request: StatusRequest | NamingRequest
     now_ms: int
+
+
+class CallbackTimed(Struct, frozen=True, kw_only=True):
+    """The time of a callback is here, if it is still waited for."""
+
+    tenant: str
+    subject: str
+    timer: CallbackTimer
+    now_ms: int
+
+
+Given = Asked | CallbackTimed
 
 
 class Beside(Struct, frozen=True):
@@ -65,3 +78,25 @@ class Row(NamedTuple):
     outcome: StatusOutcome
     told: str = ""
     problem: str | None = None
+
+
+class TimerRow(NamedTuple):
+    """The rule of a callback's timer, which answers nobody; in any other case nothing follows."""
+
+    rule: str
+    subject: str
+    told: str
+
+
+def callback(state: SubjectState) -> CallbackTimer | None:
+    """The callback that the subject's status has scheduled, until its time was told.
+
+    What a call's disposition has scheduled is kept and told there; whatever replaces a status, or
+    takes it away, takes its callback away.
+    """
+    status = state.status
+    if status is None or status.callback_ms is None or status.origin is not None:
+        return None
+    if status.revision == state.called_back:
+        return None
+    return CallbackTimer(deadline_ms=status.callback_ms, revision=status.revision)

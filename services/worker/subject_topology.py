@@ -7,8 +7,16 @@ import msgspec
 
 from services.worker import subjects
 from services.worker.checks import MALFORMED, check_chars, check_texts
-from services.worker.subject_model import Asked, Beside, SubjectState
+from services.worker.subject_model import (
+    Asked,
+    Beside,
+    CallbackTimed,
+    Given,
+    SubjectState,
+    callback,
+)
 from shared.contracts import limits
+from shared.contracts.callbacks import CallbackTimer
 from shared.contracts.calls import CallDocument, Phase
 from shared.contracts.envelope import Event, Record
 from shared.contracts.errors import Poison
@@ -58,22 +66,25 @@ class SubjectsAggregate:
         return _encoder.encode(state)
 
     def decide(
-        self, state: SubjectState | None, given: Asked, beside: Beside | None
+        self, state: SubjectState | None, given: Given, beside: Beside | None
     ) -> Decision[SubjectState | None]:
         """The rules of `services.worker.subjects`."""
         return subjects.decide(state, given, beside)
 
     def again(
-        self, state: SubjectState | None, given: Asked, _beside: Beside | None
+        self, state: SubjectState | None, given: Given, _beside: Beside | None
     ) -> Decision[SubjectState | None]:
         """The verdict that a request was given: nothing follows from a call that is read."""
+        if isinstance(given, CallbackTimed):
+            return Decision(state)
         return Decision(state, (), subjects.recall(state, given))
 
     def index(self, state: SubjectState) -> Index:
-        """By its status, and, once it is known, by its kind, what it is within, whose it is."""
-        status = state.status
+        """By its status and its callback, and, once it is known, by kind, within what, whose."""
+        status, timer = state.status, callback(state)
         phase = "" if status is None or status.code is None else status.code
-        return Index(created_ms=state.created_ms, phase=phase, tags=tags(state))
+        due_ms = None if timer is None else timer.deadline_ms
+        return Index(created_ms=state.created_ms, phase=phase, due_ms=due_ms, tags=tags(state))
 
 
 def tags(state: SubjectState) -> tuple[str, ...]:
@@ -115,6 +126,21 @@ def route(record: Record, event: Event) -> Routed:
         input=given,
         reply_to=event.reply_to,
         alone=not subjects.asks_beside(request),
+    )
+
+
+def timed(record: Record, event: Event, timer: CallbackTimer) -> Routed:
+    """The time of a subject's callback."""
+    given = CallbackTimed(
+        tenant=event.tenant, subject=event.subject, timer=timer, now_ms=record.timestamp_ms
+    )
+    return Routed(
+        collection=COLLECTION,
+        key=record.key,
+        tenant=event.tenant,
+        subject=event.subject,
+        input=given,
+        alone=True,
     )
 
 

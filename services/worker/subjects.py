@@ -18,6 +18,10 @@ answered from there, before anything is decided; with another body it is a confl
 neither kept nor told. A disposition's own request has a key made of the disposition: told twice
 after a crash, it is decided once.
 
+A status with a callback schedules it, unless the call has done so that the status comes from. It
+waits for its time while it is the newest; a timer told of that time twice, late, early, or when
+another status has taken its place does nothing.
+
 Times of a subject's decisions never go back, as those of a call don't.
 """
 
@@ -29,14 +33,18 @@ from services.worker.kept import Kept, keep
 from services.worker.subject_model import (
     Asked,
     Beside,
+    CallbackTimed,
+    Given,
     Place,
     Row,
     SubjectState,
+    TimerRow,
+    callback,
 )
 from shared.contracts import limits
+from shared.contracts.callbacks import CALLBACK_DUE, CALLBACK_SCHEDULED
 from shared.contracts.instants import to_wire, to_wire_or_none
 from shared.contracts.subjects import (
-    CALLBACK_SCHEDULED,
     MESSAGE_SEND,
     STATUS_CHANGED,
     STATUS_REFUSED,
@@ -74,24 +82,27 @@ TABLE: Final = (
     Row("first_status", "name", (Place.BLANK,), StatusOutcome.NAMED, STATUS_CHANGED),
     Row("named", "name", (Place.GIVEN,), StatusOutcome.NAMED),
 )
+TIMER: Final = TimerRow("callback_due", "with this very callback, awaited", CALLBACK_DUE)
 # fmt: on
 
 _BY_PLACE: Final = {(row.given, place): row for row in TABLE for place in row.subject}
 
 
 def decide(
-    state: SubjectState | None, given: Asked, beside: Beside | None
+    state: SubjectState | None, given: Given, beside: Beside | None
 ) -> Decision[SubjectState | None]:
-    """Decide one request on one subject.
+    """Decide one request on one subject, or that the time of its callback is here.
 
     Args:
         state: the document; None before its first write.
-        given: the request; holds `now_ms`.
+        given: the request, or the timer; holds `now_ms`.
         beside: what the calls say; None where the request's policy asks for nothing of it.
 
     Returns:
-        The answer is a `StatusVerdict`; the very same state when nothing changed.
+        For a request the answer is a `StatusVerdict`; the very same state when nothing changed.
     """
+    if isinstance(given, CallbackTimed):
+        return _meet(state, given)
     kept = recall(state, given)
     if kept is not None:
         return Decision(state, (), kept)
@@ -120,6 +131,36 @@ def recall(state: SubjectState | None, given: Asked) -> StatusVerdict | None:
         decided_at=to_wire(given.now_ms),
         rule=CONFLICT,
         problem=CONFLICT,
+    )
+
+
+def _meet(state: SubjectState | None, given: CallbackTimed) -> Decision[SubjectState | None]:
+    """Tell of the callback, if it is still waited for and its time has come."""
+    if state is None or state.status is None or callback(state) != given.timer:
+        return Decision(state)
+    now_ms = max(given.now_ms, state.decided_ms)
+    if now_ms < given.timer.deadline_ms:
+        return Decision(state)
+    told = _told_due(given, state.status, now_ms)
+    after = replace(state, decided_ms=now_ms, called_back=state.status.revision)
+    return Decision(after, (Publish(DISPOSITION_EVENTS, TIMER.told, told),))
+
+
+def _told_due(given: CallbackTimed, status: Status, now_ms: int) -> StatusTold:
+    return StatusTold(
+        tenant=given.tenant,
+        subject=given.subject,
+        rule=TIMER.rule,
+        decided_at=to_wire(now_ms),
+        dialect=status.dialect,
+        outcome=None,
+        code=status.code,
+        request_id=status.request_id,
+        revision=status.revision,
+        previous=None,
+        callback_at=to_wire_or_none(status.callback_ms),
+        user_id=status.user_id,
+        **ids_of(read_subject(given.subject)),
     )
 
 

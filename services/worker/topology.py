@@ -8,15 +8,23 @@ from msgspec import Struct
 
 from services.worker import dispositions, subject_topology
 from services.worker.checks import MALFORMED, check_texts
-from services.worker.model import CallMoved, DispositionsState, Given, Requested
+from services.worker.model import (
+    CallbackTimed,
+    CallMoved,
+    DispositionsState,
+    Given,
+    Requested,
+    callbacks,
+)
 from services.worker.subject_topology import COLLECTION as SUBJECTS
 from services.worker.subject_topology import SubjectsAggregate
 from shared.contracts import limits
+from shared.contracts.callbacks import CALLBACK_TIMER_DUE, CallbackTimer
 from shared.contracts.calls import Call, CallChanged, CallDocument
 from shared.contracts.dispositions import REQUESTED, DispositionRequest
 from shared.contracts.envelope import Event, Record, from_record
 from shared.contracts.errors import Poison
-from shared.contracts.ids import call_key, is_call_id, is_id, split_key
+from shared.contracts.ids import call_key, is_call_id, is_id, is_subject_name, split_key
 from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.subjects import STATUS_REQUESTED, SUBJECT_NAMED
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS
@@ -37,6 +45,7 @@ class _Moved(Struct, frozen=True):
 
 
 _request_decoder: Final = msgspec.json.Decoder(DispositionRequest)
+_timer_decoder: Final = msgspec.json.Decoder(CallbackTimer)
 _moved_decoder: Final = msgspec.json.Decoder(_Moved)
 _changed_decoder: Final = msgspec.json.Decoder(CallChanged)
 _state_decoder: Final = msgspec.json.Decoder(DispositionsState)
@@ -66,14 +75,16 @@ class DispositionsAggregate:
     ) -> Decision[DispositionsState | None]:
         """The verdict that a request was given; and the document brought up to the call."""
         caught_up = dispositions.decide(state, seen_again(given), beside)
-        if isinstance(given, CallMoved):
+        if not isinstance(given, Requested):
             return caught_up
         return Decision(caught_up.state, caught_up.effects, dispositions.recall(state, given))
 
     def index(self, state: DispositionsState) -> Index:
-        """By agent."""
+        """By agent, and by the next callback."""
         tags = tuple(f"agent:{agent.agent_id}" for agent in state.agents)
-        return Index(created_ms=state.created_ms, tags=tags)
+        timers = callbacks(state)
+        due_ms = min([timer.deadline_ms for timer in timers]) if timers else None
+        return Index(created_ms=state.created_ms, due_ms=due_ms, tags=tags)
 
 
 class WorkerTopology:
@@ -103,6 +114,8 @@ class WorkerTopology:
         event = read_event(record)
         if event.type in (STATUS_REQUESTED, SUBJECT_NAMED):
             return subject_topology.route(record, event)
+        if event.type == CALLBACK_TIMER_DUE:
+            return _timed(record, event)
         return _requested(record, event)
 
     def read_beside(self, state: bytes) -> tuple[Any, int]:
@@ -134,6 +147,22 @@ def _requested(record: Record, event: Event) -> Routed:
         subject=event.subject,
         input=given,
         reply_to=event.reply_to,
+    )
+
+
+def _timed(record: Record, event: Event) -> Routed:
+    timer = read_timer(event)
+    if timer.agent_id is None:
+        return subject_topology.timed(record, event, timer)
+    given = CallbackTimed(
+        tenant=event.tenant, call_id=event.subject, timer=timer, now_ms=record.timestamp_ms
+    )
+    return Routed(
+        collection=COLLECTION,
+        key=record.key,
+        tenant=event.tenant,
+        subject=event.subject,
+        input=given,
     )
 
 
@@ -191,6 +220,22 @@ def read_request(event: Event) -> DispositionRequest:
         raise Poison("bad_data", str(error)) from None
     _check(request, event)
     return request
+
+
+def read_timer(event: Event) -> CallbackTimer:
+    """The timer in an event: of a call's callback if it names an agent, else of a subject's.
+
+    Raises:
+        Poison: `bad_data` with what is wrong.
+    """
+    try:
+        timer = _timer_decoder.decode(event.data)
+    except MALFORMED as error:
+        raise Poison("bad_data", str(error)) from None
+    named = is_subject_name if timer.agent_id is None else is_call_id
+    if not named(event.subject) or not (timer.agent_id is None or is_id(timer.agent_id)):
+        raise Poison("bad_data", "no agent's on a call, and no subject's")
+    return timer
 
 
 def _check(request: DispositionRequest, event: Event) -> None:

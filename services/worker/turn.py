@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from services.worker.effects import Effects
 from services.worker.model import DispositionsState, Fact, Given, Row, Standing
 from shared.contracts import limits
+from shared.contracts.callbacks import CALLBACK_SCHEDULED
 from shared.contracts.calls import AgentOnCall, Call, Phase, WrapUpMode, WrapUpRules
 from shared.contracts.dispositions import (
     USER_EVENT,
@@ -97,6 +98,12 @@ class Turn:
             self.release_asked[agent_id] = part.segment
             self.effects.end_wrap_up(agent_id, part.segment)
 
+    def call_back(self, row: Row, agent_id: str, revision: int) -> None:
+        """Tell that the time has come of the callback that this disposition has scheduled."""
+        kept = self.kept(agent_id)
+        self.agents[agent_id] = replace(kept, called_back=revision)
+        self.effects.event(row.told, row, agent_id, kept.disposition)
+
 
 def _came_back(queued: Queued, part: AgentOnCall) -> bool:
     """Whether the agent has joined anew; from segment 0, ringing, the first joining leads to 1."""
@@ -122,7 +129,7 @@ def _save(turn: Turn, row: Row, agent_id: str, choice: Queued) -> Previous | Non
     effects, request_id = turn.effects, disposition.request_id
     effects.event(row.told, row, agent_id, disposition, previous)
     if disposition.callback_ms is not None:
-        effects.event("callback.scheduled", row, agent_id, disposition)
+        effects.event(CALLBACK_SCHEDULED, row, agent_id, disposition)
     if choice.tell_in_wrap_up and row.given == "request":
         effects.user_event(row, agent_id, disposition, previous)
     if choice.pause_after:

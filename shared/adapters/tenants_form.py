@@ -3,11 +3,20 @@
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from shared.contracts import limits
 from shared.contracts.calls import WrapUpMode, WrapUpRules
-from shared.contracts.tenants import Agent, Code, Credential, Source, Tenant
+from shared.contracts.tenants import (
+    Agent,
+    Code,
+    Credential,
+    RateLimits,
+    Rates,
+    Source,
+    Tenant,
+)
 
 Text = Annotated[
     str, Meta(min_length=1, max_length=limits.TEXT_CHARS_MAX, pattern=r"^[^\x00-\x1f]+$")
@@ -20,6 +29,7 @@ Origin = Annotated[
         pattern=r"^https?://([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,39}\])(:[0-9]{1,5})?$", max_length=280
     ),
 ]
+Rate = Annotated[int, Meta(ge=1, le=limits.RATE_MAX)]
 UserDataKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_ :-]{0,127}$")]
 
 
@@ -112,6 +122,40 @@ class WrapUpForm(_Form, frozen=True):
     timeout_code: Text | None = None
 
 
+class RatesForm(_Form, frozen=True):
+    """Requests a minute, tokens an hour; null: any number. What is left out stays as it was."""
+
+    native: Rate | UnsetType | None = UNSET
+    events: Rate | UnsetType | None = UNSET
+    genesys: Rate | UnsetType | None = UNSET
+    ozonetel: Rate | UnsetType | None = UNSET
+    ozonetel_tokens: Rate | UnsetType | None = UNSET
+    vcc_live: Rate | UnsetType | None = UNSET
+    carecycle: Rate | UnsetType | None = UNSET
+    zipteams: Rate | UnsetType | None = UNSET
+
+    def read(self, otherwise: Rates) -> Rates:
+        """As the product knows it."""
+        given = {name: getattr(self, name) for name in self.__struct_fields__}
+        said = {name: rate for name, rate in given.items() if rate is not UNSET}
+        return replace(otherwise, **said)
+
+
+class RateLimitsForm(_Form, frozen=True):
+    """Of each credential, and of the tenant as a whole."""
+
+    credential: RatesForm = field(default_factory=RatesForm)
+    tenant: RatesForm = field(default_factory=RatesForm)
+
+    def read(self) -> RateLimits:
+        """As the product knows it."""
+        by_default = RateLimits()
+        return RateLimits(
+            credential=self.credential.read(by_default.credential),
+            tenant=self.tenant.read(by_default.tenant),
+        )
+
+
 class TenantForm(_Form, frozen=True):
     """A tenant; see `shared.contracts.tenants.Tenant` for what the fields mean."""
 
@@ -135,6 +179,7 @@ class TenantForm(_Form, frozen=True):
     credentials: tuple[CredentialForm, ...] = ()
     sources: tuple[SourceForm, ...] = ()
     toolbar_origins: tuple[Origin, ...] = ()
+    rate_limits: RateLimitsForm = field(default_factory=RateLimitsForm)
 
     def tenant(self) -> Tenant:
         """As the product knows it.
@@ -168,6 +213,7 @@ class TenantForm(_Form, frozen=True):
             credentials=tuple(key.read(demo=self.demo) for key in self.credentials),
             sources=tuple(source.read() for source in self.sources),
             toolbar_origins=self.toolbar_origins,
+            rate_limits=self.rate_limits.read(),
         )
 
 

@@ -122,7 +122,8 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         kind: `event` from a switch, `timer` from our own deadline.
-        at: when it was decided; `time`: when the switch says it happened.
+        at: when it was decided.
+        time: when the switch says it happened.
     """
 
     kind: Literal["event", "timer"]
@@ -146,7 +147,10 @@ class AgentChanged(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CallChanged(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Data of `calls.changed`: no name, no number, no user data; those are read, not told."""
+    """Data of `calls.changed`: no name, no number, no user data; those are read, not told.
+
+    `held` is of the whole call; an agent's side of it may be on hold besides.
+    """
 
     tenant: str
     call_id: str
@@ -158,6 +162,7 @@ class CallChanged(Struct, frozen=True, kw_only=True, omit_defaults=True):
     campaign_id: str | None = None
     project_id: str | None = None
     record_id: str | None = None
+    held: bool = False
     started_at: str | None = None
     answered_at: str | None = None
     disconnected_at: str | None = None
@@ -179,6 +184,7 @@ def tell(call: Call, change: Change) -> CallChanged:
         campaign_id=call.campaign_id,
         project_id=call.project_id,
         record_id=call.record_id,
+        held=call.held,
         started_at=to_wire_or_none(call.started_ms),
         answered_at=to_wire_or_none(call.answered_ms),
         disconnected_at=to_wire_or_none(call.disconnected_ms),

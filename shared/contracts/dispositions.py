@@ -118,6 +118,7 @@ class AgentDispositions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         earlier: replaced dispositions, oldest first.
         missed: wrap-up ended without one, and that was told.
+        called_back: revision of the newest one the time of whose callback was told; 0 before.
     """
 
     agent_id: str
@@ -125,6 +126,7 @@ class AgentDispositions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     disposition: Disposition | None = None
     earlier: tuple[Disposition, ...] = ()
     missed: bool = False
+    called_back: int = 0
 
 
 class DispositionsDocument(Struct, frozen=True):

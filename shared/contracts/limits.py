@@ -30,6 +30,7 @@ VCC_LIVE_ELEMENTS_MAX: Final = 10_000  # of a batch; as many records it may chan
 VCC_LIVE_BODY_BYTES_MAX: Final = 8 * BODY_BYTES_MAX
 VCC_LIVE_SEARCHED_MAX: Final = 50_000  # records of a project that a search looks through
 PAGE_SIZE_MAX: Final = 200
+RATE_MAX: Final = 60_000  # of a credential or a tenant: as many times are kept for each
 BATCH_RECORDS_MAX: Final = 4_000
 EFFECTS_PER_DOCUMENT_MAX: Final = 4_096
 WAITING_VERDICTS_MAX: Final = 4_096

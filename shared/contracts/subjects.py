@@ -197,6 +197,7 @@ class SubjectDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
         status: the newest; None before the first.
         earlier: those before it, oldest first, bounded.
         data: what is known of it.
+        called_back: revision of the newest status the time of whose callback was told; 0 before.
     """
 
     subject: str
@@ -205,6 +206,7 @@ class SubjectDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Status | None = None
     earlier: tuple[Status, ...] = ()
     data: dict[str, str] = {}
+    called_back: int = 0
 
 
 class StatusVerdict(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -232,6 +234,7 @@ class StatusTold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Data of `disposition.events` about a subject: ids and codes, nothing personal.
 
     Attributes:
+        outcome: None of what answers no request.
         call_id, agent_id: of the disposition that it comes from, if any.
         customer_id ...: which of them the subject is named by.
     """
@@ -241,7 +244,7 @@ class StatusTold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rule: str
     decided_at: str
     dialect: str
-    outcome: StatusOutcome
+    outcome: StatusOutcome | None = None
     code: str | None = None
     problem: str | None = None
     request_id: str | None = None
@@ -290,6 +293,5 @@ def ids_of(subject: Subject) -> dict[str, str]:
 STATUS_REQUESTED = "status.requested"
 SUBJECT_NAMED = "subject.named"
 STATUS_CHANGED = "status.changed"
-CALLBACK_SCHEDULED = "callback.scheduled"
 STATUS_REFUSED = "disposition.refused"
 MESSAGE_SEND = "message.send"

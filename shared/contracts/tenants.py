@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from shared.contracts.calls import WrapUpRules
 
 
-class Code(Struct, frozen=True, kw_only=True):
+class Code(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A disposition code. A code with children is a folder: it can't be chosen itself.
 
     Attributes:
@@ -22,7 +22,7 @@ class Code(Struct, frozen=True, kw_only=True):
     children: tuple["Code", ...] = ()
 
 
-class Agent(Struct, frozen=True, kw_only=True):
+class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An agent. `user_id` is the number older dialects use; `password_sha256` is in hex."""
 
     agent_id: str
@@ -31,7 +31,7 @@ class Agent(Struct, frozen=True, kw_only=True):
     password_sha256: str | None = None
 
 
-class Credential(Struct, frozen=True, kw_only=True):
+class Credential(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One key. Only the SHA-256 of the secret is known here.
 
     Attributes:
@@ -40,6 +40,9 @@ class Credential(Struct, frozen=True, kw_only=True):
         name: the user name that goes with the key, where the dialect has one; of `zipteams` the
             API key, whose secret is the other half.
         scopes: `disposition:write`, `events:write`, `read`, `admin`.
+        created_ms: when it was made by a route; unknown of those in the file.
+        older_sha256: of the secret that the newest has replaced, good until `older_until_ms`.
+        revoked_ms: since when it opens nothing; it is kept to be listed.
     """
 
     id: str
@@ -47,6 +50,10 @@ class Credential(Struct, frozen=True, kw_only=True):
     kind: str = "bearer"
     name: str | None = None
     scopes: tuple[str, ...] = ()
+    created_ms: int | None = None
+    older_sha256: str | None = None
+    older_until_ms: int | None = None
+    revoked_ms: int | None = None
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -66,6 +73,31 @@ class Source(Struct, frozen=True, kw_only=True):
     dialogs: str | None = None
 
 
+class Rates(Struct, frozen=True, kw_only=True):
+    """How many requests of each dialect in a minute, and tokens in an hour; None: any number.
+
+    Attributes:
+        native: `/v1/...` but for `POST /v1/events`, which is `events`.
+        genesys: without CometD, whose bounds are others.
+    """
+
+    native: int | None = None
+    events: int | None = None
+    genesys: int | None = None
+    ozonetel: int | None = None
+    ozonetel_tokens: int | None = None
+    vcc_live: int | None = None
+    carecycle: int | None = None
+    zipteams: int | None = None
+
+
+class RateLimits(Struct, frozen=True, kw_only=True):
+    """What each credential may do, by default as the vendors have it, and its whole tenant."""
+
+    credential: Rates = Rates(ozonetel_tokens=10, carecycle=60, zipteams=120)
+    tenant: Rates = Rates()
+
+
 class Tenant(Struct, frozen=True, kw_only=True):
     """A centre: everything that belongs to it starts with its id.
 
@@ -76,6 +108,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
         ozonetel_pause_default: an absent `pauseAfterDispose` means true.
         time_zone: of times that a dialect writes without an offset.
         project_time_zones: of projects whose wall clock is not the tenant's.
+        rate_limits: how often its credentials may ask, each and together.
         project_ids, campaign_ids, subtenant_ids: what older dialects name; others are refused.
         toolbar_origins: of pages that may hold toolbar tokens, as browsers write them.
         sources: switches to connect to; one that posts its events itself needs no entry.
@@ -101,6 +134,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     credentials: tuple[Credential, ...] = ()
     sources: tuple[Source, ...] = ()
     toolbar_origins: tuple[str, ...] = ()
+    rate_limits: RateLimits = RateLimits()
 
     def agent(self, agent_id: str) -> Agent | None:
         """The agent of this id, if any."""

@@ -15,8 +15,8 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: of the record it was read from (`{topic}:{ce_id}`); the upsert key.
-        rank: among entries of one millisecond: event or timer 0, request 1, verdict 2, and 3 for
-            a user event, which follows what it tells of.
+        rank: among entries of one millisecond: event or timer 0, request 1, verdict (and callback
+            due) 2, and 3 for a user event, which follows what it tells of.
         body: the entry as the API shows it, JSON.
     """
 

@@ -115,17 +115,20 @@ class Processor(Deciding):
             log.warning("batch_dropped", group=self.group, error=repr(error))
 
     async def _forget(self, consumer: Consumer, error: Retryable) -> None:
-        """Drop everything in memory: positions and documents are read again."""
+        """Drop everything in memory: positions and documents are read again.
+
+        Who polls while a batch is published may have been given records after the partitions had
+        moved, which only the batch was told: so also then the consumer has to go back.
+        """
         self._taken = None
         self._left = ()
         self._ahead = None
         if isinstance(error, PartitionsMoved):
             self.owned = None
-        else:
-            try:
-                await consumer.rewind()
-            except Retryable as again:
-                log.warning("rewind_failed", group=self.group, error=repr(again))
+        try:
+            await consumer.rewind()
+        except Retryable as again:
+            log.warning("rewind_failed", group=self.group, error=repr(again))
 
     async def turn(self, consumer: Consumer) -> None:
         """One batch, from poll to advance; from what was decided ahead, if there is such.

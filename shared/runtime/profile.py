@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from shared.runtime.history import HistoryStore
+from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import Answer, Clock, Commit, EventLog, Replies, StateStore
 
 Deliver = Callable[[Sequence[Answer]], None]
@@ -28,6 +29,7 @@ class Profile:
     log: EventLog
     store: StateStore
     history: HistoryStore
+    overlays: OverlayStore
     commit: Commit
     replies: Replies
     register: Callable[[str, Deliver], Awaitable[None]]

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from shared.adapters.cluster.mongo import Mongo, MongoDriver
 from shared.runtime.history import GROUPS
+from shared.runtime.overlays import Stored
 from tests.cluster.mongo_parts import (
     KEY,
     NOW_MS,
@@ -47,6 +48,10 @@ async def do_everything(mongo: Mongo) -> None:
     first = await mongo.history.outcomes("demo", **SPAN, limit=1)
     await mongo.history.outcomes("demo", **SPAN, cursor=first.next)
     await mongo.history.counts("demo", group_by=GROUPS, **SPAN)
+    for version in (1, 2):
+        await mongo.overlays.save("demo", Stored(version, b"{}"))
+    await mongo.overlays.versions()
+    await mongo.overlays.load(["demo"])
     await mongo.remember_ends({"calls.changed-0": 1})
     await mongo.remembered_ends()
     await mongo.ping()
@@ -134,6 +139,7 @@ async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
         (lambda m: m.history.outcomes("demo", **SPAN, code="code-3"), "newest", 101, 20),
         (lambda m: m.history.counts("demo", group_by=["day", "code"], **SPAN), "newest", 101, 0),
         (lambda m: m.history.counts("demo", group_by=["origin"], **SPAN), "newest", 101, 100),
+        (lambda m: m.overlays.versions(), "versions", 5, 0),  # every second, of every process
     ],
 )
 async def test_no_question_reads_more_than_it_shows(
@@ -197,11 +203,14 @@ async def fill(mongo: Mongo) -> None:
         for n in range(100)
     ]
     await mongo.history.upsert(entries, outcomes)
+    for n in range(4):
+        await mongo.overlays.save(f"tenant-{n}", Stored(1, b"{}"))
 
 
 def explain(url: str, heard: Heard) -> Row:
     """How the server went about the last question."""
-    known = {"find", "filter", "sort", "limit", "projection", "aggregate", "pipeline", "cursor"}
+    known = {"find", "filter", "sort", "limit", "projection", "hint"}
+    known |= {"aggregate", "pipeline", "cursor"}
     asked = [command for command in heard.commands if next(iter(command)) in READS]
     question = {name: value for name, value in asked[-1].items() if name in known}
     with raw(url) as database:

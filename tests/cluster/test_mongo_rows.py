@@ -130,8 +130,19 @@ async def test_only_collections_with_indexes_are_listed(mongo_url: str) -> None:
         await mongo.store.save([replace(call(), collection="dispositions")])
         with pytest.raises(Bug, match="dispositions"):
             await mongo.store.find("dispositions", "demo")
-        with pytest.raises(Bug, match="dispositions"):
-            await mongo.store.due("dispositions", NOW_MS)
+        with pytest.raises(Bug, match="tokens"):
+            await mongo.store.due("tokens", NOW_MS)
+
+
+@both_drivers
+async def test_a_collection_in_no_list_is_found_by_when_it_is_due(
+    mongo_url: str, driver: MongoDriver
+) -> None:
+    waiting = replace(call(due_ms=NOW_MS), collection="dispositions")
+    async with opened(fresh(mongo_url), driver) as mongo:
+        await mongo.store.save([waiting, replace(waiting, key="demo:call-2", index=call().index)])
+        assert await mongo.store.due("dispositions", NOW_MS - 1) == []
+        assert await mongo.store.due("dispositions", NOW_MS) == [waiting]
 
 
 @both_drivers

@@ -19,9 +19,11 @@ from shared.adapters.cluster.topics import apply_topics
 from shared.adapters.embedded import open_embedded
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.history import HistoryStore
+from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import Commit, EventLog, StateStore
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryStateStore
+from tests.support.memory_overlays import MemoryOverlayStore
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Parts:
     store: StateStore
     history: HistoryStore
     commit: Commit
+    overlays: OverlayStore
 
 
 class Profile(Protocol):
@@ -48,7 +51,12 @@ class Memory:
         clock = FakeClock()
         store = MemoryStateStore()
         self._parts = Parts(
-            clock, MemoryLog(clock), store, MemoryHistoryStore(), SeparateCommit(store)
+            clock,
+            MemoryLog(clock),
+            store,
+            MemoryHistoryStore(),
+            SeparateCommit(store),
+            MemoryOverlayStore(),
         )
 
     @asynccontextmanager
@@ -72,7 +80,14 @@ class Sqlite:
         embedded = await open_embedded(self._path, self._clock)
         commit = SeparateCommit(embedded.store) if self._apart else embedded.commit
         try:
-            yield Parts(self._clock, embedded.log, embedded.store, embedded.history, commit)
+            yield Parts(
+                self._clock,
+                embedded.log,
+                embedded.store,
+                embedded.history,
+                commit,
+                embedded.overlays,
+            )
         finally:
             await embedded.close()
 
@@ -98,8 +113,8 @@ class Real:
     async def open(self) -> AsyncIterator[Parts]:
         async with AsyncExitStack() as stack:
             log = await self._log(stack)
-            store, history = await self._store(stack)
-            yield Parts(self._clock, log, store, history, SeparateCommit(store))
+            store, history, overlays = await self._store(stack)
+            yield Parts(self._clock, log, store, history, SeparateCommit(store), overlays)
 
     async def _log(self, stack: AsyncExitStack) -> EventLog:
         if self._kafka is None:
@@ -113,12 +128,12 @@ class Real:
         stack.push_async_callback(kafka.close)
         return kafka.log
 
-    async def _store(self, stack: AsyncExitStack) -> tuple[StateStore, HistoryStore]:
+    async def _store(self, stack: AsyncExitStack) -> tuple[StateStore, HistoryStore, OverlayStore]:
         if self._mongo_url is None:
-            return MemoryStateStore(), MemoryHistoryStore()
+            return MemoryStateStore(), MemoryHistoryStore(), MemoryOverlayStore()
         mongo = await open_mongo(self._mongo_url, self._driver)
         stack.push_async_callback(mongo.close)
-        return mongo.store, mongo.history
+        return mongo.store, mongo.history, mongo.overlays
 
 
 def database_url(mongo_url: str, database: str) -> str:

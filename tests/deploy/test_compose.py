@@ -54,6 +54,7 @@ def test_what_may_be_given_from_outside_arrives(loader: Path) -> None:
         "PUBLISH": "127.0.0.1:9999",
         "TENANTS": "/srv/tenants.yaml",
         "ALLOW_DEMO": "0",
+        "OPERATOR": "ab" * 32,
         "PARTITIONS": "48",
     }
     text = FILE.read_text()
@@ -65,6 +66,7 @@ def test_what_may_be_given_from_outside_arrives(loader: Path) -> None:
     assert gateway["ports"][0]["published"] == "9999"
     assert gateway["volumes"][0]["source"] == "/srv/tenants.yaml"
     assert gateway["environment"][f"{PREFIX}ALLOW_DEMO"] == "0"
+    assert gateway["environment"][f"{PREFIX}OPERATOR_SHA256"] == "ab" * 32
     assert gateway["environment"][f"{PREFIX}TOPIC_PARTITIONS"] == "48"
 
 

@@ -169,7 +169,7 @@ async def test_the_wheel_has_all_that_the_product_shows(root: Path, tmp_path: Pa
         Installed(aftercall(root), tmp_path / "data") as product,
         aiohttp.ClientSession() as http,
     ):
-        for page in ("/console", "/docs", "/openapi.json"):
+        for page in ("/console", "/docs", "/docs/topics", "/openapi.json", "/asyncapi.json"):
             async with http.get(product.url + page) as answer:
                 assert answer.status == 200, page
         assert product.stop() == 0

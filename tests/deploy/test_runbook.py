@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from services.cli.app import COMMANDS
-from services.settings import CONFIG, PREFIX, Settings
+from services.settings import ADMIN_KEY, CONFIG, PREFIX, Settings
 from shared.contracts.topics import TOPICS, dead
 from shared.observability.metrics import Metrics
 from tests.deploy.checkers import DEPLOY, ROOT
@@ -23,8 +23,8 @@ def test_every_metric_is_told() -> None:
 
 
 def test_every_setting_is_one() -> None:
-    known = {CONFIG, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)}
-    named = set(re.findall(rf"\b{PREFIX}[A-Z_]+", TEXT))
+    known = {CONFIG, ADMIN_KEY, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)}
+    named = set(re.findall(rf"\b{PREFIX}[A-Z0-9_]+", TEXT))
     assert named
     assert named <= known
 
@@ -63,6 +63,10 @@ def test_rights_are_on_topics_that_there_are() -> None:
         "partitions now, and had ",
         "batch_dropped",
         "part_failed",
+        "does not fit what has changed",
+        "tenant_changed",
+        "tenants_not_refreshed",
+        "tenant_not_refreshed",
     ],
 )
 def test_what_it_quotes_is_said(said: str) -> None:

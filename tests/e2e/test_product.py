@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,29 @@ async def test_a_deadline_that_passes_while_it_is_down_is_met_once(centre: Centr
     assert (await centre.rules("c3")).count(("timer", "call.timer_due", "wrap_up_over")) == 1
 
 
+async def test_a_callback_that_comes_due_while_it_is_down_is_told_once(centre: Centre) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    for call in ("c6", "c7"):
+        await centre.talk(call)
+        assert (await centre.dispose(call, "Callback", callback_at=soon))[0] == 200
+        await centre.tell(call, "call.disconnected")
+    assert (await centre.dispose("c7", "Sale"))[1]["outcome"] == "corrected"
+    centre.product.kill()
+    await asyncio.sleep(3)
+    await centre.product.start()
+    due = ("timer", "callback.due", "callback_due")
+    async with asyncio.timeout(10):
+        while due not in await centre.rules("c6"):
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1.5)  # another sweep finds nothing more to do
+    assert (await centre.rules("c6")).count(due) == 1
+    assert due not in await centre.rules("c7")
+    told = await follow(centre, 2, topics="disposition.events", of_type="callback.")
+    assert [event["event"] for event in told] == ["callback.scheduled"] * 2
+    told = await follow(centre, 1, topics="disposition.events", of_type="callback.due")
+    assert told[0]["data"]["data"]["call_id"] == "c6"
+
+
 async def test_the_stream_goes_on_where_it_stopped(centre: Centre) -> None:
     await centre.talk("c4")
     first = await follow(centre, 2)
@@ -145,11 +169,17 @@ async def test_the_stream_goes_on_where_it_stopped(centre: Centre) -> None:
 BEGINNING = "v1.0-0-0-0.0-0-0-0.0-0-0-0.0-0-0-0"
 
 
-async def follow(centre: Centre, count: int, last_event_id: str = BEGINNING) -> list[Any]:
-    """So many events of the stream from this position on."""
+async def follow(
+    centre: Centre,
+    count: int,
+    last_event_id: str = BEGINNING,
+    topics: str = "calls.changed",
+    of_type: str = "",
+) -> list[Any]:
+    """So many events of the stream, whose types begin so, from this position on."""
     events: list[Any] = []
     headers = AGENT | {"Last-Event-ID": last_event_id}
-    url = f"{centre.product.url}/v1/stream?topics=calls.changed"
+    url = f"{centre.product.url}/v1/stream?topics={topics}"
     async with asyncio.timeout(10), centre.http.get(url, headers=headers) as answer:
         assert answer.status == 200, await answer.text()
         event: dict[str, Any] = {}
@@ -157,7 +187,7 @@ async def follow(centre: Centre, count: int, last_event_id: str = BEGINNING) -> 
             line = raw.decode().rstrip("\n")
             name, _, value = line.partition(": ")
             if not line:
-                if "data" in event:
+                if "data" in event and event["event"].startswith(of_type):
                     events.append(event)
                 event = {}
             elif name:

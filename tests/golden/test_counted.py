@@ -1,5 +1,7 @@
-"""The README says how many rows there are of each dialect."""
+"""The README says how many rows there are of each dialect; all of them run on both profiles."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -26,3 +28,26 @@ def test_the_rows_are_as_many_as_the_readme_says() -> None:
     assert {path.name for path in GOLDEN.iterdir() if any(path.glob("*.yaml"))} == set(
         ROWS.values()
     )
+
+
+def test_every_row_runs_on_both_profiles() -> None:
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*collect, str(GOLDEN / "test_golden.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=GOLDEN.parents[1],
+    )
+    rows = {f"{path.parent.name}/{path.stem}" for path in GOLDEN.glob("*/*.yaml")}
+    ids = [line.partition("[")[2][:-1] for line in done.stdout.splitlines() if "::" in line]
+    for profile in ("embedded", "cluster"):
+        run = [id_.removeprefix(f"{profile}-") for id_ in ids if id_.startswith(f"{profile}-")]
+        assert len(run) == len(rows)
+        assert set(run) == rows
+
+
+def test_no_row_is_left_out() -> None:
+    told = (GOLDEN / "test_golden.py").read_text("utf-8")
+    assert "skip" not in told
+    assert "xfail" not in told

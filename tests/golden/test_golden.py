@@ -1,4 +1,4 @@
-"""Every documented row of every dialect: a request in, the exact answer out.
+"""Every documented row of every dialect, on both profiles: a request in, the exact answer out.
 
 One YAML file per row, in a folder named for its dialect:
 
@@ -18,6 +18,7 @@ One YAML file per row, in a folder named for its dialect:
     answer: {status, content_type, headers, json}
     asks: 1                   # disposition requests published because of it
 
+Each row has a tenant of its own; `demo`, where it is a tenant's id in a file, stands for that one.
 In a request, `{token}` is a fresh Ozonetel token and `{replaced}` the one before it. In an answer,
 a text that starts with `~` is a pattern. JSON is compared by key, value and type.
 """
@@ -26,29 +27,33 @@ import io
 import json
 import re
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pytest
+import pytest_asyncio
 import yaml
 from yarl import URL
 
 from services.gateway.admission import Asked
-from services.gateway.dialects.carecycle import CareCycle
-from services.gateway.dialects.genesys import Genesys
-from services.gateway.dialects.ozonetel import Ozonetel
-from services.gateway.dialects.vcc_live import VccLive
-from services.gateway.dialects.zipteams import Zipteams
+from services.gateway.dialects.carecycle.dialect import enrolment_id
 from services.gateway.status_admission import NamingAsked
 from shared.contracts.dispositions import Policy
 from shared.contracts.subjects import Subject
-from tests.support.centre import Centre, demo_tenant, running_centre
+from shared.contracts.tenants import Tenant
+from tests.support.centre import demo_tenant
+from tests.support.row_profiles import open_row_profile
+from tests.support.rows import RowCentre, row_centre
 
 CASES: Final = sorted(Path(__file__).parent.glob("*/*.yaml"))
 CALL: Final = "9012171"
 DID: Final = "914071327663"
 AGENT: Final = "agent-1"
+ENROLMENT: Final = Subject(  # of every row that is answered with an enrolment's id
+    "enrolment", "87d8e330-2878-4742-a86f-dbbb3bf522ac", "13f8bf6d-dc27-4a04-bffe-6e5b13c19ddf"
+)
 
 Told = tuple[str, dict[str, Any]]
 
@@ -67,67 +72,75 @@ STORIES: Final[dict[str, tuple[Told, ...]]] = {
     "ringing": (_STARTED,),
     "active": _ACTIVE,
     "held": (*_ACTIVE, ("call.held", {"agent_id": AGENT})),
+    "held as a whole": (*_ACTIVE, ("call.held", {})),
     "wrap_up": _WRAP_UP,
     "released": (*_WRAP_UP, ("call.released", {})),
 }
 
 
-@pytest.mark.asyncio
+PROFILES: Final = ("embedded", pytest.param("cluster", marks=pytest.mark.cluster))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=PROFILES)
+async def centre(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RowCentre]:
+    profile, clock = await open_row_profile(request, tmp_path_factory.mktemp("rows"))
+    async with row_centre(profile, clock) as running:
+        yield running
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-async def test_row(path: Path) -> None:
+async def test_row(centre: RowCentre, path: Path) -> None:
     case = yaml.safe_load(path.read_text("utf-8"))
     given = case.get("given", {})
-    tenant = msgspec.structs.replace(demo_tenant(), **given.get("tenant", {}))
-    spoken = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())
-    async with running_centre(tenant, dialects=spoken) as centre:
-        await tell_story(centre, given)
-        await name_records(centre, given.get("named", {}))
-        tokens = await generate_tokens(centre, case["request"])
-        centre.clock.advance(given.get("later_ms", 0))
-        await break_parts(centre, given)
-        before = centre.asked()
-        for _ in range(case["request"].get("times", 1) - 1):
-            await ask(centre, filled(case["request"], tokens))
-        status, headers, body = await ask(centre, filled(case["request"], tokens))
-        answer = case["answer"]
-        assert (status, headers["Content-Type"]) == (answer["status"], answer["content_type"]), body
-        for name, value in answer.get("headers", {}).items():
-            assert_like(headers.get(name), value)
-        assert_like(json.loads(body), answer["json"])
-        assert centre.asked() - before == case["asks"]
+    await centre.begin(msgspec.structs.replace(demo_tenant(), **given.get("tenant", {})))
+    await tell_story(centre, given)
+    await name_records(centre, given.get("named", {}))
+    tokens = await generate_tokens(centre, case["request"])
+    centre.clock.advance(given.get("later_ms", 0))
+    await break_parts(centre, given)
+    await centre.mark()
+    for _ in range(case["request"].get("times", 1) - 1):
+        await ask(centre, filled(case["request"], tokens, centre.tenant))
+    status, headers, body = await ask(centre, filled(case["request"], tokens, centre.tenant))
+    answer = case["answer"]
+    assert (status, headers["Content-Type"]) == (answer["status"], answer["content_type"]), body
+    for name, value in answer.get("headers", {}).items():
+        assert_like(headers.get(name), value)
+    assert_like(json.loads(body), of_tenant(answer["json"], centre.tenant))
+    assert await centre.asked() == case["asks"]
 
 
-async def tell_story(centre: Centre, given: dict[str, Any]) -> None:
-    story = STORIES[given.get("call", "none")]
-    for kind, about in story:
-        data = {**about, **given.get("about", {})} if kind == "call.started" else about
-        if kind == "call.disconnected":
-            await dispose(centre, given.get("queued"))
-        await centre.tell("demo", CALL, kind, **data)
-    if "disconnected" not in str(story):
-        await dispose(centre, given.get("queued"))
+async def tell_story(centre: RowCentre, given: dict[str, Any]) -> None:
+    story = [
+        (kind, {**about, **given.get("about", {})} if kind == "call.started" else about)
+        for kind, about in STORIES[given.get("call", "none")]
+    ]
+    kinds = [kind for kind, _ in story]
+    end = kinds.index("call.disconnected") if "call.disconnected" in kinds else len(story)
+    await centre.tell(CALL, *story[:end])
+    await dispose(centre, given.get("queued"))
+    await centre.tell(CALL, *story[end:])
     await dispose(centre, given.get("disposed"))
 
 
-async def dispose(centre: Centre, code: str | None) -> None:
-    tenant = centre.tenants.get("demo")
-    assert tenant is not None
+async def dispose(centre: RowCentre, code: str | None) -> None:
     if code is not None:
         asked = Asked(call_id=CALL, agent_id=AGENT, code=code, dialect="native", policy=Policy())
-        await centre.desk.dispose(tenant, asked)
+        await centre.desk.dispose(centre.tenant, asked)
 
 
-async def name_records(centre: Centre, named: dict[str, dict[str, str]]) -> None:
-    tenant = centre.tenants.get("demo")
-    assert tenant is not None
-    for number, data in named.items():
-        record = Subject("record", number, "17")
-        await centre.desk.subjects.ask(
-            tenant, NamingAsked(subject=record, dialect="test", data=data)
-        )
+async def name_records(centre: RowCentre, named: dict[str, dict[str, str]]) -> None:
+    asked = [
+        NamingAsked(subject=Subject("record", number, "17"), dialect="test", data=data)
+        for number, data in named.items()
+    ]
+    await centre.desk.subjects.ask_all(centre.tenant, asked)
 
 
-async def generate_tokens(centre: Centre, request: dict[str, Any]) -> dict[str, str]:
+async def generate_tokens(centre: RowCentre, request: dict[str, Any]) -> dict[str, str]:
     """`replaced`, then `token`, as a client gets them; only for who needs them."""
     if "{token}" not in str(request) and "{replaced}" not in str(request):
         return {}
@@ -142,28 +155,43 @@ async def generate_tokens(centre: Centre, request: dict[str, Any]) -> dict[str, 
     return tokens
 
 
-async def break_parts(centre: Centre, given: dict[str, Any]) -> None:
+async def break_parts(centre: RowCentre, given: dict[str, Any]) -> None:
     if given.get("worker") == "stopped":
-        await centre.stop_processor("worker")
-        centre.waiters._timeout_s = 0.01
+        await centre.stop_worker()
     if given.get("log") == "unavailable":
         centre.log.fail_next("append")
     if given.get("store") == "unavailable":
         centre.store.fail_next("load")
 
 
-def filled(request: dict[str, Any], tokens: dict[str, str]) -> dict[str, Any]:
+def of_tenant(expected: Any, tenant: Tenant) -> Any:
+    """What a file expects, where it depends on whose enrolment that is."""
+    match expected:
+        case dict():
+            return {name: of_tenant(value, tenant) for name, value in expected.items()}
+        case list():
+            return [of_tenant(value, tenant) for value in expected]
+        case str() if expected == enrolment_id(demo_tenant(), ENROLMENT):
+            return enrolment_id(tenant, ENROLMENT)
+        case _:
+            return expected
+
+
+def filled(request: dict[str, Any], tokens: dict[str, str], tenant: Tenant) -> dict[str, Any]:
     headers = {
         name: value.format_map(tokens) if "{" in value else value
         for name, value in request.get("headers", {}).items()
     }
+    if headers.get("x-tenant-id") == "demo":
+        headers["x-tenant-id"] = tenant.id
     if "Basic" in headers.get("Authorization", ""):  # spelt in clear in the files, to be read
-        credentials = headers["Authorization"].removeprefix("Basic ").encode()
+        credentials = headers["Authorization"].removeprefix("Basic ")
+        credentials = credentials.replace("demo/", f"{tenant.id}/").encode()
         headers["Authorization"] = f"Basic {b64encode(credentials).decode()}"
     return request | {"headers": headers}
 
 
-async def ask(centre: Centre, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+async def ask(centre: RowCentre, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
     headers = dict(request["headers"])
     body = request.get("body")
     if "json" in request:

@@ -1,8 +1,10 @@
 """The tables of `dispositions/`: calls that move and what is said of them, through the processor.
 
-Each line: `call`, its agents (with `unspoken`, `overdue`, or a segment) or `ask`, the agent and the
-code; the rule that answers; what is told; what is kept (`~` waits, else code, origin, revision).
-Played as they stand, with every record told twice, and with no word of the call but at the end.
+Each line: `call`, its agents (with `unspoken`, `overdue`, or a segment), or `ask`, the agent and
+the code, or `due`, the agent and the revision whose callback a timer tells of; the rule that
+answers; what is told; what is kept (`~` waits, else code, origin, revision; `due`, of whose
+callback it was told). Played as they stand, with every record told twice, and with no word of the
+call but at the end.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from typing_extensions import override
 
 from services.worker.model import DispositionsState
 from services.worker.topology import WorkerTopology
+from shared.contracts.callbacks import CallbackTimer
 from shared.contracts.calls import AgentOnCall, Call, CallDocument, WrapUpMode, WrapUpRules
 from shared.contracts.dispositions import AgentDispositions, DispositionRequest, Policy, Verdict
 from shared.contracts.envelope import Message
@@ -25,7 +28,7 @@ from shared.runtime.processor import Processor
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog, MemoryReplies, MemoryStateStore
 from tests.unit.services.worker.field import NOW_MS, a_call, a_request, part
-from tests.unit.services.worker.records import REPLY_TO, changed, requested
+from tests.unit.services.worker.records import REPLY_TO, changed, requested, timed
 
 KEY = "demo:call-1"
 RULES = {
@@ -150,6 +153,7 @@ def _shown(agent: AgentDispositions) -> str:
         kept = agent.disposition
         words += [kept.code, kept.origin, str(kept.revision)]
     words += ["missed"] if agent.missed else []
+    words += [f"due {agent.called_back}"] if agent.called_back else []
     words += [f"~{agent.queued.code}"] if agent.queued is not None else []
     return " ".join(words)
 
@@ -160,6 +164,9 @@ def _part(text: str) -> AgentOnCall:
     if phase == "ringing" or "unspoken" in more:
         return part(agent_id, phase, segment=0, handled=False)
     return part(agent_id, phase, segment=segment, overdue="overdue" in more)
+
+
+_CALLBACKS = {"callback": NOW_MS, "callback_later": NOW_MS + 1}
 
 
 def _call(step: Step, version: int, rules: WrapUpRules) -> Call:
@@ -175,17 +182,26 @@ def _request(step: Step, number: int) -> DispositionRequest:
         tell_in_wrap_up="tell" in more,
     )
     fields: dict[str, Any] = {
-        "callback_ms": NOW_MS if "callback" in more else None,
+        "callback_ms": _CALLBACKS.get(more[0]) if more else None,
         "pause_after": "pause" in more,
         "release_after": "release" in more,
     }
     return a_request(code, agent_id, number=number, policy=policy, **fields)
 
 
+def _timer(step: Step) -> Message:
+    agent_id, revision, *more = step.what.split()
+    deadline_ms = _CALLBACKS[more[0] if more else "callback"]
+    timer = CallbackTimer(deadline_ms=deadline_ms, revision=int(revision), agent_id=agent_id)
+    return timed(timer)
+
+
 async def take(worker: Worker, step: Step, rules: WrapUpRules) -> Message:
     """The record that the step comes to."""
     if step.kind == "call":
         return await worker.move(_call(step, worker.versions + 1, rules))
+    if step.kind == "due":
+        return _timer(step)
     worker.asked += 1
     request = _request(step, worker.asked)
     return requested(request, id=request.request_id, reply_to=REPLY_TO)
@@ -232,7 +248,8 @@ async def test_without_a_word_of_the_call_requests_come_to_the_same(scenario: Sc
             unheard.append(record)
             continue
         await worker.hear(record)
-        assert worker.rule() == step.rule, step
+        if step.kind == "ask":
+            assert worker.rule() == step.rule, step
         assert await worker.kept() == step.kept, step
     await worker.hear(*reversed(unheard))
 

@@ -17,7 +17,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from services.callstate.timers import TimerSweep
 from services.callstate.topology import CallstateTopology
 from services.worker.subjects import TABLE as SUBJECTS
 from services.worker.topology import WorkerTopology
@@ -35,11 +34,13 @@ from tests.conformance.adapters import COMMITS, Memory, Parts, Profile
 from tests.support.call_scenarios import Scenario, Step, read_all
 from tests.support.centre import demo_tenant
 from tests.support.memory import MemoryReplies
+from tests.support.sweeps import Sweeps
 from tests.unit.services.worker.field import a_request
 from tests.unit.services.worker.subject_field import wish
 
 pytestmark = pytest.mark.timeout(300)
 
+CALLBACK_MS: Final = 2_000  # some have been replaced by then
 CODES: Final = ("Sale", "Callback", "NotInterested")
 TURNS_MAX: Final = 50
 OUT: Final = (
@@ -73,6 +74,11 @@ def steps_by_time() -> dict[int, list[tuple[Message, ...]]]:
     return dict(sorted(found.items()))
 
 
+def nothing_more() -> tuple[int, list[tuple[Message, ...]]]:
+    """When the last callback is due."""
+    return max(steps_by_time()) + CALLBACK_MS, []
+
+
 def messages(number: int, place: int, scenario: Scenario, step: Step) -> Iterator[Message]:
     tenant = tenants()[repr(scenario.wrap_up)].id
     call_id = f"call-{number}"
@@ -95,6 +101,7 @@ def messages(number: int, place: int, scenario: Scenario, step: Step) -> Iterato
             idempotency_key=f"key-{number}-{place // 2}-{agent}",
             call_id=call_id,
             release_after=place % 5 == 0,
+            callback_ms=step.now_ms + CALLBACK_MS if place % 2 else None,
             policy=Policy(correct=place % 4 != 0, late=place % 6 != 0),
         )
         asked = Event(
@@ -131,6 +138,7 @@ def status_asked(tenant: str, number: int, place: int, now_ms: int) -> Event:
         number=place // 2,
         policy=StatusPolicy(must_exist=place % 2 == 0, avoid_in_call=place % 3 == 0),
         send_messages=place % 4 == 0,
+        callback_ms=now_ms + CALLBACK_MS if place % 3 == 1 else None,
     )
     return Event(
         id=f"status-{number}-{place}",
@@ -196,10 +204,10 @@ async def running(parts: Parts) -> Any:
 
 async def play(profile: Profile) -> Outputs:
     async with profile.open() as parts, running(parts) as services:
-        sweep = TimerSweep(parts.store, parts.log, parts.clock)
-        for now_ms, told in steps_by_time().items():
+        sweep = Sweeps(parts.store, parts.log, parts.clock)
+        for now_ms, told in (*steps_by_time().items(), nothing_more()):
             parts.clock.set(now_ms)
-            for round_ in range(max(map(len, told))):
+            for round_ in range(max(map(len, told), default=0)):
                 for service in services:  # the event first, then what agents say of it
                     await parts.log.append(
                         [
@@ -282,7 +290,16 @@ def test_the_play_is_worth_comparing(in_memory: Outputs) -> None:
         b"call.attach_data",
         b"status.changed",
         b"message.send",
+        b"callback.scheduled",
+        b"callback.due",
     }
+    due = {
+        ":customer:" in name
+        for name, told in in_memory.items()
+        if name.startswith("disposition.events")
+        and b"callback.due" in {dict(headers)["ce_type"] for headers, _ in told}
+    }
+    assert due == {True, False}, "of calls and of subjects"
     rules = {
         rule
         for name, told in in_memory.items()

@@ -1,6 +1,5 @@
 """A real browser: Debian's Chromium, driven by playwright, and the rules of axe for its pages."""
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Final
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.support.chromium import chromium as where_chromium_is
 from tests.support.parts import PartMissing
 
 ROOT: Final = Path(__file__).parents[2]
@@ -29,9 +29,7 @@ async def chromium() -> AsyncIterator[Browser]:
     Raises:
         PartMissing: it is not on this machine.
     """
-    path = shutil.which("chromium")
-    if path is None:
-        raise PartMissing("no chromium: run tests/support/parts.sh as root")
+    path = where_chromium_is()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         try:

@@ -18,8 +18,10 @@ from services.gateway.app import build_app
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.dialects.genesys import serve_notifications
-from services.gateway.push.hub import Hub
+from services.gateway.push.hub import HUB, Hub
+from services.gateway.route import Route
 from services.gateway.verdicts import Waiters
+from services.worker.history import HistoryProjection
 from services.worker.topology import WorkerTopology
 from shared.adapters.tenants_file import FileTenantDirectory, read_tenants
 from shared.contracts.envelope import Event
@@ -45,32 +47,43 @@ class _Straight:
 
 
 class Centre:
-    """See the module. `client` speaks HTTP to the gateway."""
+    """See the module. `client` speaks HTTP to the gateway.
 
-    def __init__(self, tenants: Sequence[Tenant], dialects: Sequence[Dialect]) -> None:
+    `more`: routes of the stream and the console; with any, the history is projected, too.
+    """
+
+    def __init__(
+        self, tenants: Sequence[Tenant], dialects: Sequence[Dialect], more: Sequence[Route] = ()
+    ) -> None:
         self.clock = FakeClock()
         self.log = MemoryLog(self.clock)
         self.store = MemoryStateStore()
         self.tenants = FileTenantDirectory(tenants)
+        self.history = MemoryHistoryStore()
         self.waiters = Waiters("here", timeout_s=1.0)
         self.desk = Desk(
             tenants=self.tenants,
             clock=self.clock,
             log=self.log,
             store=self.store,
-            history=MemoryHistoryStore(),
+            history=self.history,
             waiters=self.waiters,
         )
         self.hub = Hub(self.log, self.clock)
-        app = build_app(self.desk, dialects=dialects)
+        self.app = app = build_app(self.desk, dialects=dialects, more=more)
+        app[HUB] = self.hub
         serve_notifications(app, self.hub, self.desk)
         self.client = TestClient(TestServer(app))
         self._running: dict[str, tuple[asyncio.Event, asyncio.Task[None]]] = {}
         self._told = 0
+        self._projected = bool(more)
 
     async def start(self) -> None:
         await self.client.start_server()
         self._hub_runs = asyncio.create_task(self.hub.run())
+        if self._projected:
+            projection = HistoryProjection(self.log, self.history, wait_s=0.01)
+            self._history_runs = asyncio.create_task(projection.run())
         for topology in (CallstateTopology(self.tenants), WorkerTopology()):
             processor = Processor(
                 topology,
@@ -94,8 +107,10 @@ class Centre:
         for group in tuple(self._running):
             await self.stop_processor(group)
         self.hub.close()
-        self._hub_runs.cancel()
-        await asyncio.gather(self._hub_runs, return_exceptions=True)
+        tasks = [self._hub_runs, *([self._history_runs] if self._projected else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.client.close()
 
     async def tell(self, tenant_id: str, call_id: str, kind: str, **data: Any) -> None:
@@ -127,10 +142,10 @@ def demo_tenant() -> Tenant:
 
 @asynccontextmanager
 async def running_centre(
-    *tenants: Tenant, dialects: Sequence[Dialect] = ()
+    *tenants: Tenant, dialects: Sequence[Dialect] = (), more: Sequence[Route] = ()
 ) -> AsyncIterator[Centre]:
     """A centre that runs until the block ends."""
-    centre = Centre(tenants, dialects)
+    centre = Centre(tenants, dialects, more)
     await centre.start()
     try:
         yield centre

@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tests.support.parts import PartMissing
+from tests.support.node import node_for
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ROOT / ".cache" / "cometd"
 PROGRAM: Final = Path(__file__).parent / "cometd" / "client.mjs"
-NODE_MIN: Final = 20
 WAIT_S: Final = 20.0
 LINE_BYTES_MAX: Final = 1024 * 1024
 
@@ -27,16 +24,7 @@ def node() -> str:
     Raises:
         PartMissing: one of them is not.
     """
-    found = shutil.which("node")
-    if found is None:
-        raise PartMissing("no node: the CometD client is a program for Node.js")
-    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
-    major = said.removeprefix("v").partition(".")[0]
-    if not major.isdigit() or int(major) < NODE_MIN:
-        raise PartMissing(f"node is {said.strip()}: the CometD client needs {NODE_MIN}")
-    if not (PACKAGES / "made-of.json").is_file():
-        raise PartMissing("no CometD client: run tests/support/parts.sh")
-    return found
+    return node_for(PACKAGES, "the CometD client")
 
 
 class CometdClients:

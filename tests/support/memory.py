@@ -67,6 +67,7 @@ class MemoryLog:
         self.committed: dict[tuple[str, TopicPartition], int] = {}
         self.owners: dict[str, MemoryConsumer] = {}
         self.faults = Faults()
+        self.appended = 0  # messages, by `append` alone
         self._last_ms = 0
         self._grew = asyncio.Event()
 
@@ -120,6 +121,7 @@ class MemoryLog:
 
     async def append(self, messages: Sequence[Message]) -> None:
         self.faults.run("append", lambda: self.put(messages))
+        self.appended += len(messages)
 
     def consumer(self, group: str, topics: Sequence[str]) -> "MemoryConsumer":
         before = self.owners.get(group)
@@ -202,6 +204,7 @@ class MemoryConsumer:
         return taken
 
     async def publish_and_advance(self, messages: Sequence[Message], positions: Positions) -> None:
+        self._check_moved()
         self._log.faults.run("publish", lambda: self._log.put(messages))
         self._check_moved()
         if not positions.keys() <= self._next.keys():

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what the tests need: Kafka's jars by Maven, the CometD client and axe by npm, and Debian packages
-# where one is missing and we may. mongod and hadolint come with the locked test tools. Quick when nothing is to be done. A
-# part that can't be had is skipped by its tests, with a reason; with CI=true it is a failure here.
+# Installs what the tests need: Kafka's jars by Maven, the CometD client, the AsyncAPI parser and axe
+# by npm, and Debian packages where one is missing and we may. mongod and hadolint come with the locked
+# test tools. Quick when nothing is to be done. A part that can't be had is skipped by its tests,
+# with a reason; with CI=true it is a failure here.
 set -u
 
 PATH="$PATH:/usr/sbin"
@@ -13,8 +14,8 @@ missing() {
   ls $modules/jansson.so >/dev/null 2>&1 || printf 'kamailio-json-modules '
   command -v sipp >/dev/null 2>&1 || printf 'sip-tester '
   command -v systemd-analyze >/dev/null 2>&1 || printf 'systemd '
-  command -v chromium >/dev/null 2>&1 || printf 'chromium '
   command -v go >/dev/null 2>&1 || printf 'golang-go '
+  { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1 || printf 'chromium '
 }
 
 install_packages() {
@@ -48,15 +49,16 @@ kafka_jars() {
       -DoutputDirectory="$cache/libs" >&2 && cp "$here/kafka/pom.xml" "$cache/pom.xml"
 }
 
-# The locked packages of a folder beside this file: the client that cometd_clients.py drives, the
-# rules of accessibility that browser.py asks.
+# What npm brings: the CometD client of tests/support/cometd_clients.py, the AsyncAPI parser of
+# tests/support/asyncapi_parser.py, the rules of accessibility of tests/support/browser.py. Every package by the hash in the lock file; a half-made folder is
+# not taken.
 npm_packages() {
-  here=$(cd "$(dirname "$0")" && pwd)/$1
-  cache=$here/../../../.cache/$1
-  cmp -s "$here/package-lock.json" "$cache/made-of.json" && return 0
+  here=$(cd "$(dirname "$0")" && pwd)
+  cache=$here/../../.cache/$1
+  cmp -s "$here/$1/package-lock.json" "$cache/made-of.json" && return 0
   command -v npm >/dev/null 2>&1 || install_packages nodejs npm || return 1
   rm -rf "$cache" && mkdir -p "$cache" &&
-    cp "$here/package.json" "$here/package-lock.json" "$cache" &&
+    cp "$here/$1/package.json" "$here/$1/package-lock.json" "$cache" &&
     (cd "$cache" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) &&
     cp "$cache/package-lock.json" "$cache/made-of.json"
 }
@@ -66,12 +68,20 @@ kafka_jars || {
   [ "${CI:-}" = true ] && exit 1
 }
 
-for packages in cometd axe; do
-  npm_packages $packages || {
-    echo "parts: no $packages from npm (its tests will be skipped)" >&2
-    [ "${CI:-}" = true ] && exit 1
-  }
-done
+npm_packages cometd || {
+  echo "parts: no CometD client (its tests will be skipped)" >&2
+  [ "${CI:-}" = true ] && exit 1
+}
+
+npm_packages axe || {
+  echo "parts: no axe (the toolbar's tests will be skipped)" >&2
+  [ "${CI:-}" = true ] && exit 1
+}
+
+npm_packages asyncapi || {
+  echo "parts: no AsyncAPI parser (its tests will be skipped)" >&2
+  [ "${CI:-}" = true ] && exit 1
+}
 
 wanted=$(missing)
 [ -z "$wanted" ] && exit 0

@@ -34,6 +34,11 @@ class AnyTenant:
         """A tenant of this id."""
         return Tenant(id=tenant_id)
 
+    def stands(self, found: Found) -> bool:
+        """Nobody stays here."""
+        del found
+        return False
+
     def find(self, kind: str, secret: bytes, name: str | None = None) -> Found | None:
         """Nobody logs in here."""
         del kind, secret, name

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.cli.verify import (
     call_checks,
+    callback_checks,
     disposition_checks,
     document_checks,
     log_checks,
@@ -45,6 +46,7 @@ CHECKS: Final[dict[str, Check]] = {
     "stored dispositions": disposition_checks.stored,
     "missed": disposition_checks.missed,
     "releases": disposition_checks.releases,
+    "callbacks": callback_checks.callbacks,
     "subjects refold": subject_checks.subjects_refold,
     "statuses asked": subject_checks.statuses_asked,
     "quiescence": document_checks.quiescence,

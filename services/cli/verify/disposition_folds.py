@@ -13,7 +13,7 @@ what the change might have done, it may have done itself.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from services.cli.verify.fold import Fold, Item, Step
 from services.cli.verify.snapshot import message_of
 from services.worker.dispositions import TABLE
-from services.worker.model import CallMoved, Requested
+from services.worker.model import CallbackTimed, CallMoved, Requested
 from services.worker.topology import COLLECTION, WorkerTopology, seen_again
 from shared.contracts.calls import Call
 from shared.contracts.dispositions import DispositionTold
@@ -31,6 +31,7 @@ from shared.contracts.errors import WriteConflict
 from shared.contracts.instants import to_wire
 from shared.contracts.topics import (
     DISPOSITION_EVENTS,
+    DISPOSITION_REQUESTS,
     SWITCH_COMMANDS,
     TELEPHONY_EVENTS,
     USER_EVENTS,
@@ -40,7 +41,7 @@ from shared.runtime.topology import Routed
 TOPOLOGY: Final = WorkerTopology()
 TOLD_BY_WORKER: Final = (DISPOSITION_EVENTS, USER_EVENTS, SWITCH_COMMANDS, TELEPHONY_EVENTS)
 TRIED_MAX: Final = 20_000  # choices; nearly always there is but one
-FOR_THE_CALL: Final = frozenset(row.rule for row in TABLE if row.given == "call")
+UNASKED: Final = frozenset(row.rule for row in TABLE if row.given != "request")
 
 _decode_told: Final = msgspec.json.Decoder(DispositionTold).decode
 
@@ -49,6 +50,7 @@ class Inputs(Struct, kw_only=True):
     """What the worker was given of one call, and what it told.
 
     Attributes:
+        timers: of its callbacks; they stand among the requests.
         calls: the call after each of its changes, by version; 0 is None.
         told: by topic, each record once, in order.
     """
@@ -57,18 +59,19 @@ class Inputs(Struct, kw_only=True):
     changes: list[Item]
     calls: dict[int, Call | None]
     told: dict[str, list[Record]]
+    timers: list[Item] = []
 
 
 class Choice(Struct, frozen=True):
     """A record that may have been decided next, on which version of the call, with what.
 
     Attributes:
-        at: among the records of its topic.
+        at: among the records of its kind; of no matter for a timer.
         again: it came again, and raised no watermark.
     """
 
     version: int
-    is_request: bool
+    kind: Literal["request", "timer", "change"]
     at: int
     step: Step
     again: bool = False
@@ -78,11 +81,11 @@ class Point(Struct, frozen=True):
     """How far it has been decided.
 
     Attributes:
-        request, change: the next record of each.
+        request, change: the next record of each; timers are taken as they are told of.
         accounted: by topic how much of what was told follows from records up to here.
         last: the decision before.
         moved: the times of changes that may have been the last to be taken.
-        unsure: how many requests may have found done by a change what they seem to have done.
+        unsure: how many records may have found done by a change what they seem to have done.
     """
 
     fold: Fold
@@ -141,12 +144,17 @@ class Replay:
         found = list(self._asked(point))
         event = self._next(point, DISPOSITION_EVENTS)
         told = None if event is None else _read(event)
-        if event is not None and told is not None and told.rule in FOR_THE_CALL:
-            found += self._moved(point, _time(event), (told.call_version,))
+        if event is not None and told is not None and told.rule in UNASKED:
+            found += self._unasked(point, _time(event), (told.call_version,))
         release = self._next(point, TELEPHONY_EVENTS)
         if release is not None:
-            found += self._moved(point, _time(release), sorted(self._inputs.calls))
-        return sorted(found, key=lambda choice: (choice.version, not choice.is_request))
+            found += self._unasked(point, _time(release), sorted(self._inputs.calls))
+        return sorted(found, key=lambda choice: (choice.version, choice.kind == "change"))
+
+    def _unasked(self, point: Point, time: bytes, versions: Sequence[int]) -> Iterator[Choice]:
+        """What may have been decided at this time that nobody has asked for."""
+        yield from self._moved(point, time, versions)
+        yield from self._timed(point, time, versions)
 
     def unanswered(self, point: Point) -> int:
         """The next request that was not answered before; any other one changes nothing."""
@@ -166,7 +174,7 @@ class Replay:
         for version in self._versions.get(given.request.request_id, ()):
             step = self._step(point, record, routed, version)
             if step is not None:
-                yield Choice(version, is_request=True, at=at, step=step)
+                yield Choice(version, kind="request", at=at, step=step)
 
     @cached_property
     def _versions(self) -> dict[str, set[int]]:
@@ -175,7 +183,7 @@ class Replay:
         for topic in (DISPOSITION_EVENTS, USER_EVENTS):
             for record in self._inputs.told[topic]:
                 told = _read(record)
-                if told is not None and told.request_id and told.rule not in FOR_THE_CALL:
+                if told is not None and told.request_id and told.rule not in UNASKED:
                     found[told.request_id].add(told.call_version)
         return found
 
@@ -189,7 +197,7 @@ class Replay:
                 continue
             steps = [(version, self._step(point, record, routed, version)) for version in fitting]
             found = [
-                Choice(version, is_request=False, at=at, step=step)
+                Choice(version, kind="change", at=at, step=step)
                 for version, step in steps
                 if step is not None
             ]
@@ -198,9 +206,28 @@ class Replay:
                 break
         yield from self._again(point, time, versions)
 
+    def _timed(self, point: Point, time: bytes, versions: Sequence[int]) -> Iterator[Choice]:
+        """A timer of this time, behind every request that was decided, and before the next."""
+        taken = point.fold.watermarks.get(DISPOSITION_REQUESTS, -1)
+        following = self._inputs.requests[self.unanswered(point) :]
+        for record, routed in self._inputs.timers:
+            if stamp(record) != time or record.offset <= taken:
+                continue
+            if following and following[0][0].offset < record.offset:
+                return
+            for version in versions:
+                step = self._step(point, record, routed, version)
+                if step is not None:
+                    yield Choice(version, kind="timer", at=0, step=step)
+
     def _again(self, point: Point, time: bytes, versions: Sequence[int]) -> Iterator[Choice]:
         """A record of before, come again once its late write had landed and the call moved on."""
-        before = (*self._inputs.requests[: point.request], *self._inputs.changes[: point.change])
+        taken = point.fold.watermarks.get(DISPOSITION_REQUESTS, -1)
+        before = (
+            *self._inputs.requests[: point.request],
+            *(item for item in self._inputs.timers if item[0].offset <= taken),
+            *self._inputs.changes[: point.change],
+        )
         for record, routed in before:
             if stamp(record) != time:
                 continue
@@ -209,7 +236,7 @@ class Replay:
                 step = self._step(point, record, looked, version)
                 if step is not None:
                     at = point.change - 1
-                    yield Choice(version, is_request=False, at=at, step=step, again=True)
+                    yield Choice(version, kind="change", at=at, step=step, again=True)
 
     def _step(self, point: Point, record: Record, routed: Routed, version: int) -> Step | None:
         """The decision, if all that it tells is what was told next on each topic."""
@@ -236,17 +263,18 @@ class Replay:
             accounted[message.topic] = accounted.get(message.topic, 0) + 1
         time = stamp(choice.step.record)
         left = self._inputs.changes[point.change :]
-        unsure = choice.is_request and any(stamp(record) == time for record, _ in left)
-        moved = frozenset({time}) if unsure or not choice.is_request else frozenset()
+        is_change = choice.kind == "change"
+        unsure = not is_change and any(stamp(record) == time for record, _ in left)
+        moved = frozenset({time}) if unsure or is_change else frozenset()
         if choice.again:
             moved = point.moved
         return Point(
             fold=point.fold.after(choice.step),
-            request=choice.at + 1 if choice.is_request else self.unanswered(point),
-            change=point.change if choice.is_request else choice.at + 1,
+            request=choice.at + 1 if choice.kind == "request" else self.unanswered(point),
+            change=choice.at + 1 if is_change else point.change,
             accounted=accounted,
             last=choice,
-            moved=point.moved | moved if choice.is_request else moved,
+            moved=moved if is_change else point.moved | moved,
             unsure=point.unsure + unsure,
         )
 
@@ -271,3 +299,8 @@ def _time(told: Record) -> bytes:
 def stamp(record: Record) -> bytes:
     """Its time, as what follows from it names it."""
     return to_wire(record.timestamp_ms).encode()
+
+
+def is_timer(item: Item) -> bool:
+    """Whether a record of the requests' topic is a timer, and asks for nothing."""
+    return isinstance(item[1].input, CallbackTimed)

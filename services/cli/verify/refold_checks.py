@@ -16,6 +16,7 @@ from services.cli.verify.disposition_folds import (
     Inputs,
     Point,
     Replay,
+    is_timer,
     stamp,
 )
 from services.cli.verify.fold import Item, routes
@@ -56,8 +57,10 @@ def dispositions_refold(history: History) -> Result:
             versions = _calls_by_version(call, events.get(key, []))
             if versions is None:
                 continue  # what is wrong with the call is another check's to say
+            asked = requests.get(key, [])
             given = Inputs(
-                requests=requests.get(key, []),
+                requests=[item for item in asked if not is_timer(item)],
+                timers=[item for item in asked if is_timer(item)],
                 changes=changes.get(key, []),
                 calls=versions,
                 told=told.get(key, defaultdict(list)),
@@ -160,13 +163,19 @@ def _faults(
 
 
 def _owed(point: Point, given: Inputs) -> list[tuple[str, str]]:
-    """Once the worker has seen the newest change, nothing is left to follow from it."""
+    """Once the worker has seen the newest change, and every timer, nothing is left to follow."""
     if not given.changes:
         return []
     seen = max(routed.input.version for _, routed in given.changes)
     state: DispositionsState | None = point.fold.state
     call = given.calls.get(max(seen, 0 if state is None else state.call_version))
-    record, routed = given.changes[-1]
+    owed = [_follows(point, item, call) for item in (given.changes[-1], *given.timers)]
+    return list(dict.fromkeys(pair for pairs in owed for pair in pairs))
+
+
+def _follows(point: Point, item: Item, call: Call | None) -> list[tuple[str, str]]:
+    """The types, and the topics, of what would follow from this record now."""
+    record, routed = item
     step = None if call is None else point.fold.attempt(record, routed, routed.input, call)
     messages = () if step is None else step.messages
     return [(dict(m.headers)["ce_type"].decode(), m.topic) for m in messages]

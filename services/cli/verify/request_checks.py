@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from services.cli.verify.disposition_checks import APPLIED, TOPOLOGY
+from services.cli.verify.disposition_folds import is_timer
 from services.cli.verify.fold import routes
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, place
@@ -16,6 +17,7 @@ from services.worker.subject_model import SubjectState
 from services.worker.subject_topology import COLLECTION as SUBJECTS
 from services.worker.topology import CALLS, COLLECTION
 from shared.contracts import limits
+from shared.contracts.callbacks import CALLBACK_DUE, CALLBACK_SCHEDULED
 from shared.contracts.calls import CallDocument, EventOutcome
 from shared.contracts.dispositions import DispositionTold, Outcome, Verdict
 from shared.contracts.envelope import Record
@@ -28,6 +30,8 @@ from shared.contracts.topics import (
 )
 
 Answer = Verdict | StatusVerdict | EventOutcome
+
+CALLBACKS: Final = frozenset({CALLBACK_SCHEDULED, CALLBACK_DUE})
 
 _DECODERS: Final[tuple[msgspec.json.Decoder[Answer], ...]] = (
     msgspec.json.Decoder(Verdict),
@@ -47,6 +51,8 @@ def verdicts(history: History) -> Result:
     for key, items in found.of(COLLECTION).items():
         state = history.dispositions[key][1] if key in history.dispositions else None
         for record, routed in items:
+            if is_timer((record, routed)):
+                continue
             result.counted += 1
             expired += _kept(record, routed.input, state, result)
     result.note(expired, "older than their verdicts are kept")
@@ -128,7 +134,7 @@ def _verdicts_told(history: History) -> dict[tuple[str, str], list[tuple[Told, D
 
 
 def _answers(told: Told, data: DispositionTold) -> bool:
-    if told.event.type == "callback.scheduled" or data.rule in APPLIED:
+    if told.event.type in CALLBACKS or data.rule in APPLIED:
         return False
     if told.record.topic == USER_EVENTS:  # else saved, and told there beside it
         return data.outcome is Outcome.USER_EVENT

@@ -17,7 +17,7 @@ from services.cli.verify.fold import Fold, Item, routes
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, message_of, place
 from services.worker.effects import status_request_id
-from services.worker.subject_model import Asked, Beside
+from services.worker.subject_model import Beside, CallbackTimed, Given
 from services.worker.subject_topology import COLLECTION
 from services.worker.subjects import asks_beside, decide
 from shared.contracts.dispositions import DispositionTold
@@ -114,9 +114,9 @@ def _faults(
     yield from beside_the_state(name, fold, document, fold.applied)
 
 
-def _read(fold: Fold, given: Asked, rules: Rules) -> Beside | None:
+def _read(fold: Fold, given: Given, rules: Rules) -> Beside | None:
     """What the calls must have said for the answer that was told; any, where none leads to it."""
-    if not asks_beside(given.request):
+    if isinstance(given, CallbackTimed) or not asks_beside(given.request):
         return None
     rule = rules.get(given.request.request_id)
     for beside in READ:

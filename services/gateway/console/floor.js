@@ -21,7 +21,7 @@ export class Floor {
         phase: call.phase,
         direction: call.direction ?? null,
         startedAt: call.started_at,
-        agents: call.agents.map(part),
+        agents: call.agents.map((agent) => part(agent, call.held)),
       });
     }
     for (const agent of call.agents) {
@@ -61,7 +61,7 @@ export class Floor {
     call.phase = data.phase;
     call.direction = data.direction ?? null;
     call.startedAt = data.started_at ?? null;
-    call.agents = (data.agents ?? []).map(part);
+    call.agents = (data.agents ?? []).map((agent) => part(agent, data.held));
     this.#forgetOld();
   }
 
@@ -114,11 +114,12 @@ export class Floor {
   }
 }
 
-function part(agent) {
+// An agent's part; a hold of the whole call holds whoever talks.
+function part(agent, callHeld = false) {
   return {
     id: agent.agent_id,
     phase: agent.phase,
-    held: agent.held ?? false,
+    held: (agent.held ?? false) || (callHeld && agent.phase === "active"),
     overdue: agent.overdue ?? false,
     endsAt: agent.wrap_up_ends_at ?? null,
   };

@@ -5,9 +5,16 @@ from typing import Any, Final
 from aiohttp import web
 
 from services.gateway.bodies import read_json
+from services.gateway.route import Parameter
 from shared.contracts.errors import Refused
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+RETRY_SAFE: Final = Parameter(
+    IDEMPOTENCY_KEY,
+    "makes a retry safe: 1 to 255 printable ASCII characters",
+    "header",
+    {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+)
 SECRET_BYTES_MAX: Final = 1024
 
 

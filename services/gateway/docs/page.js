@@ -1,18 +1,11 @@
-// Shows /openapi.json. Text goes into the page as text only, never as markup.
-"use strict";
+// Shows /openapi.json.
+import { code, element, schemaOf, table } from "/docs/draw.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
-
 function resolve(schema, api) {
   if (!schema || !schema.$ref) return schema || {};
-  return api.components.schemas[schema.$ref.split("/").pop()] || {};
+  return schemaOf(schema.$ref, api);
 }
 
 // An example value of a schema, so that a reader sees a body and not a grammar.
@@ -20,6 +13,7 @@ function sample(schema, api, depth = 0) {
   const found = resolve(schema, api);
   if (depth > 6) return "…";
   if (found.const !== undefined) return found.const;
+  if (found.contentSchema) return sample(found.contentSchema, api, depth);
   if (found.enum) return found.enum.join(" | ");
   if (found.anyOf) return sample(found.anyOf.find((one) => one.type !== "null") || {}, api, depth);
   if (found.type === "object" || found.properties) {
@@ -30,13 +24,6 @@ function sample(schema, api, depth = 0) {
   return found.format || found.type || "any";
 }
 
-function table(heads, rows) {
-  if (!rows.length) return null;
-  const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
-  const body = rows.map((row) => element("tr", {}, ...row.map((cell) => element("td", {}, cell))));
-  return element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
-}
-
 function bodies(content, api) {
   return Object.entries(content || {}).flatMap(([type, media]) => [
     element("p", {}, element("code", {}, type)),
@@ -45,12 +32,14 @@ function bodies(content, api) {
 }
 
 function operation(path, method, told, api) {
-  const code = (text) => element("code", {}, text);
   const parameters = (told.parameters || []).map((one) => [
     code(one.name), one.in + (one.required ? ", required" : ""), one.description || "",
   ]);
   const responses = Object.entries(told.responses).flatMap(([status, one]) => [
-    element("h4", {}, status + " · " + one.description), ...bodies(one.content, api),
+    element("h4", {}, status + " · " + one.description),
+    table(["header", "what"],
+      Object.entries(one.headers || {}).map(([name, row]) => [code(name), row.description])),
+    ...bodies(one.content, api),
   ]);
   const request = told.requestBody
     ? [element("h4", {}, "Request"), ...bodies(told.requestBody.content, api)] : [];

@@ -19,14 +19,13 @@ from services.gateway.push.position import POSITION_CHARS_MAX, Position
 from services.gateway.push.queue import Closing, TooSlow
 from services.gateway.push.told import dropped
 from services.gateway.queries import Query
-from services.gateway.route import FOUND, SHARED, STREAM, Body, Parameter, Route
-from services.gateway.toolbar.entering import agent_of, enter
+from services.gateway.route import FOUND, SHARED, STREAM, TOOLBAR, Body, Parameter, Route
+from services.gateway.toolbar.entering import agent_of
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import TOLD
 
 HEARTBEAT_S: Final = 15.0
 LOOK_S: Final = 1.0  # a client that has left keeps its place no longer than this
-CREDENTIAL_S: Final = 10.0  # a key that was revoked, a token that has expired, is heard no longer
 WRITE_S: Final = 20.0  # a client that takes nothing for so long is gone
 EVENTS_PER_WRITE_MAX: Final = 64
 TOPICS: Final = Parameter(
@@ -47,7 +46,8 @@ _HEADERS: Final = {
 async def stream(request: web.Request, desk: Desk) -> web.StreamResponse:
     """Send what is told until the client leaves, reads too slowly, or the gateway stops.
 
-    A toolbar token is told of its agent alone, and no longer than it holds.
+    It ends, too, once its key is revoked. A toolbar token is told of its agent alone, and no longer
+    than it holds.
 
     Raises:
         Invalid: no such topic.
@@ -102,17 +102,18 @@ def asked_position(request: web.Request, query: Query) -> Position | None:
 
 
 async def _send_all(
-    response: web.StreamResponse, follower: Follower, request: web.Request, desk: Desk
+    response: web.StreamResponse,
+    follower: Follower,
+    request: web.Request,
+    desk: Desk,
 ) -> None:
     """Write until it ends; the last frame says why, where the client can still hear it."""
+    found = request[FOUND]
     # The id comes at once: who is cut off before the first event can resume as well.
     await _write(response, request, _HELLO + _id_line(follower))
-    quiet_since = entered = now = asyncio.get_running_loop().time()
+    quiet_since = now = asyncio.get_running_loop().time()
     try:
-        while request.transport is not None:
-            if now - entered >= CREDENTIAL_S:
-                enter(request, desk, _ROUTE)
-                entered = now
+        while request.transport is not None and _stands(request, desk):
             wait_s = min(LOOK_S, max(0.0, quiet_since + HEARTBEAT_S - now))
             told = await follower.take(events_max=EVENTS_PER_WRITE_MAX, wait_s=wait_s)
             now = asyncio.get_running_loop().time()
@@ -125,14 +126,18 @@ async def _send_all(
             quiet_since = now
     except TooSlow:
         now_ms = request.app[HUB].clock.now_ms()
-        tenant = request[FOUND].tenant.id
-        await _write(response, request, dropped(tenant, follower.position, now_ms))
+        await _write(response, request, dropped(found.tenant.id, follower.position, now_ms))
     except Closing:
         await _write(response, request, b": closing\n\n")
     except Unavailable:
         await _write(response, request, b": the log does not answer\n\n")
-    except Refused:
-        await _write(response, request, b": the credential does not hold any more\n\n")
+
+
+def _stands(request: web.Request, desk: Desk) -> bool:
+    """Whether what the request came with would still be let in."""
+    claims = request.get(TOOLBAR)
+    over = claims is not None and desk.clock.now_ms() >= claims.expires_ms
+    return not over and desk.tenants.stands(request[FOUND])
 
 
 def _id_line(follower: Follower) -> bytes:
@@ -155,27 +160,27 @@ async def end_streams(app: web.Application) -> None:
     app[HUB].close()
 
 
-_ROUTE: Final = Route(
-    method="GET",
-    path="/v1/stream",
-    handler=stream,
-    operation_id="followStream",
-    summary="Follow calls, dispositions, user events and switch commands as they happen",
-    scope="read",
-    toolbar=True,
-    tag="stream",
-    parameters=(TOPICS, LAST_EVENT_ID, SINCE),
-    responses={
-        200: Body(
-            "Server-sent events: `event` is the CloudEvent's type, `id` the position, `data` "
-            "the CloudEvent as JSON. `stream.gap` says that older records are no longer kept, "
-            "`stream.dropped` that the client read too slowly and should resume.",
-            media_type=STREAM,
-        ),
-        503: Body(
-            "No more clients can follow, or the log does not answer",
-            media_type="application/problem+json",
-        ),
-    },
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        method="GET",
+        path="/v1/stream",
+        handler=stream,
+        operation_id="followStream",
+        summary="Follow calls, dispositions, user events and switch commands as they happen",
+        scope="read",
+        toolbar=True,
+        tag="stream",
+        parameters=(TOPICS, LAST_EVENT_ID, SINCE),
+        responses={
+            200: Body(
+                "Server-sent events: `event` is the CloudEvent's type, `id` the position, `data` "
+                "the CloudEvent as JSON. A callback is told of on `disposition.events`, by "
+                "`callback.scheduled`, and by `callback.due` once its time has come. `stream.gap` "
+                "says that older records are no longer kept, `stream.dropped` that the client read "
+                "too slowly and should resume.",
+                media_type=STREAM,
+            ),
+        },
+        refuses=("validation", "unavailable"),
+    ),
 )
-ROUTES: Final[tuple[Route, ...]] = (_ROUTE,)

@@ -95,6 +95,7 @@ ROUTES: Final = (
         toolbar=True,
         parameters=_FILTERS,
         responses={200: Body("One page", CallsPage)},
+        refuses=("validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -105,6 +106,7 @@ ROUTES: Final = (
         scope="read",
         toolbar=True,
         responses={200: Body("The call", CallView)},
+        refuses=("unknown_call", "validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -114,6 +116,7 @@ ROUTES: Final = (
         summary="Everything that happened to a call, each with the rule that decided it",
         scope="read",
         responses={200: Body("The entries, in order", HistoryView)},
+        refuses=("unknown_call", "validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -124,5 +127,6 @@ ROUTES: Final = (
         scope="read",
         toolbar=True,
         responses={200: Body("The tree of codes", CodesView)},
+        refuses=("validation",),
     ),
 )

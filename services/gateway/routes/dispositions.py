@@ -94,8 +94,21 @@ ROUTES: Final = (
         parameters=(IDEMPOTENCY_KEY,),
         responses={
             200: Body("The verdict", VerdictView),
-            202: Body("No verdict yet; `Location` will have it", PendingView),
+            202: Body(
+                "No verdict yet", PendingView, headers={"Location": "where the verdict will be"}
+            ),
         },
+        refuses=(
+            "unknown_call",
+            "agent_not_on_call",
+            "already_disposed",
+            "validation",
+            "invalid_disposition",
+            "callback_required",
+            "idempotency_conflict",
+            "too_many_requests",
+            "unavailable",
+        ),
     ),
     Route(
         method="GET",
@@ -106,5 +119,6 @@ ROUTES: Final = (
         scope="read",
         toolbar=True,
         responses={200: Body("The verdict, or `pending`", RequestView)},
+        refuses=("validation", "unavailable"),
     ),
 )

@@ -68,5 +68,6 @@ ROUTES: Final = (
             200: Body("Applied durably: whoever asks next sees it", EventsView),
             202: Body("Durably in the log", AcceptedView),
         },
+        refuses=("validation", "too_many_requests", "unavailable"),
     ),
 )

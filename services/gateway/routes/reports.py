@@ -115,6 +115,7 @@ ROUTES: Final = (
         scope="read",
         parameters=_FILTERS,
         responses={200: Body("One page", DispositionsPage)},
+        refuses=("validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -125,5 +126,6 @@ ROUTES: Final = (
         scope="read",
         parameters=(GROUP_BY, FROM, TO),
         responses={200: Body("The counts", ReportView, also=CSV)},
+        refuses=("validation", "unavailable"),
     ),
 )

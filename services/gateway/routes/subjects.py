@@ -97,6 +97,7 @@ ROUTES: Final = (
         scope="read",
         parameters=(WITHIN,),
         responses={200: Body("The subject", SubjectStateView)},
+        refuses=("unknown_subject", "validation", "unavailable"),
     ),
     Route(
         method="GET",
@@ -107,5 +108,6 @@ ROUTES: Final = (
         scope="read",
         parameters=(WITHIN,),
         responses={200: Body("The entries, in order", HistoryView)},
+        refuses=("unknown_subject", "validation", "unavailable"),
     ),
 )

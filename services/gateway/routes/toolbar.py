@@ -45,5 +45,6 @@ ROUTES: Final = (
         scope=SCOPE,
         request=ToolbarTokenBody,
         responses={200: Body("The token; nothing is kept of it", ToolbarTokenView)},
+        refuses=("validation",),
     ),
 )

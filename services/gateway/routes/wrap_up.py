@@ -103,5 +103,13 @@ ROUTES: Final = (
             200: Body("The deadline as it is now", ExtendedView),
             202: Body("In the log, and not yet known to be applied", PendingExtensionView),
         },
+        refuses=(
+            "unknown_call",
+            "agent_not_on_call",
+            "not_in_wrap_up",
+            "validation",
+            "too_many_requests",
+            "unavailable",
+        ),
     ),
 )

@@ -42,6 +42,12 @@ def agent_of(request: web.Request) -> str | None:
     return None if claims is None else claims.agent
 
 
+def asker_of(request: web.Request) -> str:
+    """Whose requests are counted together: a key's, and each agent's who has a token for it."""
+    key, agent = request[FOUND].credential.id, agent_of(request)
+    return key if agent is None else f"{key} {agent}"
+
+
 def bound_agent(request: web.Request, asked: str | None) -> str | None:
     """The agent that is asked for; of a toolbar token always its own.
 

@@ -11,7 +11,8 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.gateway.desk import Desk
-from services.gateway.route import Body, Handler, Route
+from services.gateway.models import ProblemView
+from services.gateway.route import PROBLEM, Body, Handler, Parameter, Route
 from shared.contracts.errors import Refused
 
 _JS, _JSON, _CSS, _HTML = "text/javascript", "application/json", "text/css", "text/html"
@@ -30,7 +31,7 @@ _FOR_ALL: Final = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _FOR_OURS: Final = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
-_IF_NONE_MATCH_CHARS_MAX: Final = 1024
+_SEEN: Final = Parameter("If-None-Match", "the ETag of the file that is there already", "header")
 
 
 def squeezed(script: str) -> str:
@@ -42,14 +43,14 @@ def squeezed(script: str) -> str:
 def _served(name: str, media_type: str, headers: dict[str, str], *, demo: bool) -> Handler:
     text = files(__package__).joinpath(name).read_text("utf-8")
     body = (squeezed(text) if name in ELEMENT else text).encode()
-    tag = f'"{sha256(body).hexdigest()[:32]}"'
-    told = {**_COMMON, **headers, hdrs.ETAG: tag}
+    tag = sha256(body).hexdigest()[:32]
+    told = {**_COMMON, **headers, hdrs.ETAG: f'"{tag}"'}
 
     async def show(request: web.Request, desk: Desk) -> web.Response:
         if demo and not any(tenant.demo for tenant in desk.tenants.all()):
             raise Refused("not_found", "no demo tenant is served here")
-        known = request.headers.get(hdrs.IF_NONE_MATCH, "")[:_IF_NONE_MATCH_CHARS_MAX]
-        if tag in known or known == "*":
+        known = request.if_none_match or ()
+        if any(one.value in (tag, "*") for one in known):
             return web.Response(status=304, headers=told)
         return web.Response(body=body, content_type=media_type, charset="utf-8", headers=told)
 
@@ -63,9 +64,7 @@ def _route(name: str, media_type: str, operation_id: str, summary: str, *, demo:
         304: Body("As it was", media_type=None),
     }
     if demo:
-        responses[404] = Body(
-            "No demo tenant is served here", media_type="application/problem+json"
-        )
+        responses[404] = Body("No demo tenant is served here", ProblemView, PROBLEM)
     return Route(
         method="GET",
         path=path,
@@ -73,6 +72,7 @@ def _route(name: str, media_type: str, operation_id: str, summary: str, *, demo:
         operation_id=operation_id,
         summary=summary,
         tag="documents",
+        parameters=(_SEEN,),
         responses=responses,
     )
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.contracts.errors import Refused
 from shared.contracts.tenants import Credential, Tenant
@@ -82,24 +83,31 @@ def check(sealed: Sealed, tenant: Tenant | None, now_ms: int) -> tuple[Tenant, C
     Raises:
         Refused: `unauthorized`; an expired one is told apart only if it was genuine.
     """
-    credential = None if tenant is None else _key(tenant, sealed.claims.key)
+    found = [] if tenant is None else _live(tenant, sealed.claims.key)
     # As much work for a tenant or a key that is not there.
-    genuine = hmac.compare_digest(_mac(credential, sealed.signed), sealed.mac)
-    if tenant is None or credential is None or not genuine:
+    sealers = [one for one in found or [None] if _is_by(one, sealed)]
+    if tenant is None or not sealers or sealers[0] is None:
         raise Refused("unauthorized", "no such toolbar token")
     if now_ms >= sealed.claims.expires_ms:
         raise Refused("unauthorized", "the toolbar token has expired")
     if tenant.agents and tenant.agent(sealed.claims.agent) is None:
         raise Refused("unauthorized", "the toolbar token's agent is gone")
-    return tenant, credential
+    return tenant, sealers[0]
 
 
-def _key(tenant: Tenant, credential_id: str) -> Credential | None:
+def _live(tenant: Tenant, key: str) -> list[Credential | None]:
+    """The key by each of its live secrets: the newest, and the one before it for a while."""
+    live: list[Credential | None] = []
     for credential in tenant.credentials:
-        if credential.id == credential_id:
-            fits = credential.kind == "bearer" and SCOPE in credential.scopes
-            return credential if fits else None
-    return None
+        if credential.id == key and credential.kind == "bearer" and SCOPE in credential.scopes:
+            live.append(credential)
+            if credential.older_sha256 is not None:
+                live.append(replace(credential, sha256=credential.older_sha256))
+    return live
+
+
+def _is_by(credential: Credential | None, sealed: Sealed) -> bool:
+    return hmac.compare_digest(_mac(credential, sealed.signed), sealed.mac)
 
 
 def _mac(credential: Credential | None, signed: bytes) -> bytes:

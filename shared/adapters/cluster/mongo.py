@@ -10,9 +10,11 @@ from shared.adapters.cluster.mongo_client import Connection, MongoDriver
 from shared.adapters.cluster.mongo_ends import Ends
 from shared.adapters.cluster.mongo_schema import INDEX_BUILD_S, StoreRefused, prepare
 from shared.adapters.cluster.mongo_waiting import Writes, answered
+from shared.adapters.cluster.overlays import MongoOverlayStore
 from shared.adapters.cluster.store import MongoStateStore
 from shared.contracts.errors import Unavailable
 from shared.runtime.history import HistoryStore
+from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import StateStore
 
 __all__ = ["Mongo", "MongoDriver", "StoreRefused", "open_mongo"]
@@ -35,6 +37,7 @@ class Mongo:
 
     store: StateStore
     history: HistoryStore
+    overlays: OverlayStore
     ping: Callable[[], Awaitable[None]]
     remember_ends: Callable[[Mapping[str, int]], Awaitable[None]]
     remembered_ends: Callable[[], Awaitable[dict[str, int]]]
@@ -90,6 +93,7 @@ def _join(connection: Connection) -> Mongo:
     return Mongo(
         store=MongoStateStore(database, writes),
         history=MongoHistoryStore(database, writes),
+        overlays=MongoOverlayStore(database, writes),
         ping=ping,
         remember_ends=ends.remember,
         remembered_ends=ends.remembered,

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 PAGE: Final = 1_000
 PAGE_S: Final = 20.0
-OURS: Final = frozenset({"meta", "ends", "history", "outcomes"})  # hold no documents
+OURS: Final = frozenset({"meta", "ends", "history", "outcomes", "overlays"})  # hold no documents
 
 
 class Stored(Struct, frozen=True):

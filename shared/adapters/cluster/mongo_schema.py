@@ -1,8 +1,9 @@
 """The collections, their indexes, and when a database is refused.
 
 Every index costs mongod time with each document written, and that time bounds what the product can
-do. So a collection whose documents are read by key alone has none, and its rows no fields for one;
-all lists share one index over `found`, which holds a word for each list that the document is in.
+do. So a collection whose documents are in no list has none for it, and its rows no fields for one;
+all lists share one index over `found`, which holds a word for each list that the document is in;
+and only documents that wait for a deadline are in the index of those.
 """
 
 from collections.abc import Sequence
@@ -19,8 +20,12 @@ VERSION: Final = 1
 INDEX_BUILD_S: Final = 600.0  # over all documents there are; at once where there are none
 
 LISTED: Final = frozenset({"calls", "subjects"})
-"""Collections whose documents are found by more than their key. Rows written before a collection
+"""Collections whose documents are found by tenant, phase and tag. Rows written before a collection
 joined them lack the fields, so one with documents joins by a new version only."""
+
+DUE: Final = LISTED | {"dispositions"}
+"""Collections whose documents are found by when they are due. Those that wait for nothing have no
+field for it, and no place in the index."""
 
 ALL: Final = ""
 """The word in `found` of every document."""
@@ -31,16 +36,17 @@ _REFUSALS: Final = {
     85: "an index has another form",
     86: "an index has another form",
 }
-_DOCUMENTS: Final = (
-    IndexModel([("tenant", 1), ("found", 1), ("created_ms", -1), ("_id", -1)], name="found"),
-    IndexModel(
-        [("due_ms", 1), ("_id", 1)],
-        name="due",
-        partialFilterExpression={"due_ms": {"$exists": True}},
-    ),
+_FOUND: Final = IndexModel(
+    [("tenant", 1), ("found", 1), ("created_ms", -1), ("_id", -1)], name="found"
+)
+_BY_DUE: Final = IndexModel(
+    [("due_ms", 1), ("_id", 1)],
+    name="due",
+    partialFilterExpression={"due_ms": {"$exists": True}},
 )
 INDEXES: Final = {
-    **dict.fromkeys(LISTED, _DOCUMENTS),
+    **dict.fromkeys(DUE - LISTED, (_BY_DUE,)),
+    **dict.fromkeys(LISTED, (_FOUND, _BY_DUE)),
     "history": (
         IndexModel(
             [("tenant", 1), ("call_id", 1), ("at_ms", 1), ("rank", 1), ("sequence", 1), ("_id", 1)],
@@ -52,6 +58,7 @@ INDEXES: Final = {
             partialFilterExpression={"request_id": {"$exists": True}},
         ),
     ),
+    "overlays": (IndexModel([("_id", 1), ("v", 1)], name="versions"),),
     "outcomes": (
         IndexModel(
             [("tenant", 1), ("decided_ms", -1), ("call_id", -1), ("agent_id", -1), ("code", 1)],

@@ -21,7 +21,7 @@ from shared.adapters.cluster.mongo_client import (
     aggregated,
     bulk_written,
 )
-from shared.adapters.cluster.mongo_schema import ALL, LISTED, in_phase, tagged
+from shared.adapters.cluster.mongo_schema import ALL, DUE, LISTED, in_phase, tagged
 from shared.adapters.cluster.mongo_waiting import Writes, answered
 from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.contracts.errors import Bug, WriteConflict
@@ -115,7 +115,7 @@ class MongoStateStore:
         self, collection: str, now_ms: int, *, after: tuple[int, str] = (-1, ""), limit: int = 1000
     ) -> list[Document]:
         """See `StateStore`."""
-        _check_listed(collection)
+        _check_listed(collection, DUE)
         after_ms, after_key = after
         wanted = {
             "due_ms": {"$gte": after_ms, "$lte": now_ms},
@@ -162,9 +162,9 @@ def _before(place: tuple[int, str]) -> Row:
     }
 
 
-def _check_listed(collection: str) -> None:
-    if collection not in LISTED:
-        raise Bug(f"{collection}: its documents are found by key alone; see mongo_schema")
+def _check_listed(collection: str, listed: frozenset[str] = LISTED) -> None:
+    if collection not in listed:
+        raise Bug(f"{collection}: its documents are not found so; see mongo_schema")
 
 
 def _write(document: Document) -> _Write:
@@ -196,8 +196,8 @@ def _row(document: Document) -> Row:
         row["tenant"] = document.key.partition(":")[0]
         row["created_ms"] = index.created_ms
         row["found"] = [ALL, in_phase(index.phase), *map(tagged, index.tags)]
-        if index.due_ms is not None:
-            row["due_ms"] = index.due_ms
+    if document.index.due_ms is not None and document.collection in DUE:
+        row["due_ms"] = document.index.due_ms
     return row
 
 

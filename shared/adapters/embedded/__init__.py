@@ -7,6 +7,7 @@ from shared.adapters.embedded.commit import SqliteCommit
 from shared.adapters.embedded.engine import DataDirLocked, SqliteEngine
 from shared.adapters.embedded.history import SqliteHistoryStore
 from shared.adapters.embedded.log import SqliteLog
+from shared.adapters.embedded.overlays import SqliteOverlayStore
 from shared.adapters.embedded.replies import LocalReplies
 from shared.adapters.embedded.schema import SchemaRefused
 from shared.adapters.embedded.store import SqliteStateStore
@@ -23,6 +24,7 @@ class Embedded:
     log: SqliteLog
     store: SqliteStateStore
     history: SqliteHistoryStore
+    overlays: SqliteOverlayStore
     replies: LocalReplies
     commit: SqliteCommit
 
@@ -49,6 +51,7 @@ async def open_embedded(data_dir: Path, clock: Clock) -> Embedded:
         log=log,
         store=SqliteStateStore(engine),
         history=SqliteHistoryStore(engine),
+        overlays=SqliteOverlayStore(engine),
         replies=LocalReplies(),
         commit=SqliteCommit(engine),
     )

@@ -59,6 +59,15 @@ CREATE INDEX outcomes_newest ON outcomes (tenant, decided_ms, call_id, agent_id)
 """
 
 
+ADDED: Final = """
+CREATE TABLE IF NOT EXISTS overlays (
+    tenant TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+"""What a file of the same version may lack: an earlier program passes over it, so it needs no new
+version."""
+
+
 class SchemaRefused(AftercallError):
     """The file was written by a newer version, or with another number of partitions."""
 
@@ -87,6 +96,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
         connection.execute("INSERT INTO settings VALUES ('partitions', ?)", (PARTITIONS,))
         connection.execute(f"PRAGMA user_version = {VERSION}")
+    for statement in ADDED.split(";"):
+        connection.execute(statement)
     (stored,) = connection.execute(
         "SELECT value FROM settings WHERE name = 'partitions'"
     ).fetchone()

@@ -10,6 +10,7 @@ from services.gateway.desk import Desk
 from services.gateway.dialects.carecycle import answers
 from services.gateway.dialects.carecycle.answers import Stop
 from services.gateway.dialects.carecycle.fields import (
+    LISTED_MAX,
     SIZE_DEFAULT,
     SIZE_MAX,
     Wish,
@@ -17,9 +18,24 @@ from services.gateway.dialects.carecycle.fields import (
     read_wish,
     reused_key,
 )
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, secret_header
-from services.gateway.dialects.rates import Rate, TooMany
-from services.gateway.route import Body, Handler, Parameter, Route, Scope
+from services.gateway.dialects.carecycle.shapes import (
+    REFUSED,
+    CareCycleChanged,
+    CareCycleCustomers,
+    CareCycleWish,
+)
+from services.gateway.dialects.exchange import RETRY_SAFE, secret_header
+from services.gateway.rates import TooMany
+from services.gateway.route import (
+    AWAY,
+    OF_A_BODY,
+    UNDECIDED,
+    Body,
+    Handler,
+    Parameter,
+    Route,
+    Scope,
+)
 from services.gateway.status_admission import StatusAsked
 from services.gateway.subject_desk import SubjectView
 from shared.contracts.errors import Refused, Unavailable
@@ -27,10 +43,12 @@ from shared.contracts.subjects import StatusOutcome, Subject
 from shared.contracts.tenants import Tenant
 
 NAME: Final = "carecycle"
-PER_MINUTE: Final = 60
 TERMINAL: Final = ("completed", "failed")
 BEFORE_THE_FIRST: Final = "pending"  # what an enrolment is in that nobody has given a status
 ENROLMENTS_MAX: Final = 20  # of a customer in the list, the newest
+
+_TOO_MANY: Final = "too many in a minute; retryAfter says how long to wait"
+_KEYS: Final = {401: "no such key", 403: "the key does not allow this"}
 
 
 class CareCycle:
@@ -39,8 +57,7 @@ class CareCycle:
     name: Final = NAME
     prefixes: Final = ("/v2/customers",)
 
-    def __init__(self, per_minute: int = PER_MINUTE) -> None:
-        self._rate = Rate(per_minute)
+    def __init__(self) -> None:
         self.routes: Final = (
             Route(
                 method="PATCH",
@@ -50,14 +67,21 @@ class CareCycle:
                 summary="Set the final status of a customer's enrolment in a campaign",
                 tag=NAME,
                 security=NAME,
-                requests=(Body("customerId, campaignId, status"),),
-                parameters=(Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),),
+                request=CareCycleWish,
+                parameters=(RETRY_SAFE,),
                 responses={
-                    200: Body("success, previousStatus, newStatus, customerCampaignId"),
-                    400: Body("the status is not a terminal one"),
-                    404: Body("no such customer or enrolment"),
-                    422: Body("fields that break their rules"),
-                    429: Body("too many in a minute; retryAfter says how long to wait"),
+                    200: Body("the status holds", CareCycleChanged),
+                    **REFUSED(
+                        {
+                            **OF_A_BODY,
+                            **UNDECIDED,
+                            400: "the status is not a terminal one; or the body is no JSON",
+                            **_KEYS,
+                            404: "no such customer or enrolment",
+                            422: "fields that break their rules",
+                            429: _TOO_MANY,
+                        }
+                    ),
                 },
             ),
             Route(
@@ -69,20 +93,29 @@ class CareCycle:
                 tag=NAME,
                 security=NAME,
                 parameters=(
-                    Parameter("page", "1 by default"),
-                    Parameter("size", f"{SIZE_DEFAULT} by default, at most {SIZE_MAX}"),
+                    Parameter(
+                        "page",
+                        "1 by default",
+                        schema={"type": "integer", "minimum": 1, "maximum": LISTED_MAX},
+                    ),
+                    Parameter(
+                        "size",
+                        f"{SIZE_DEFAULT} by default",
+                        schema={"type": "integer", "minimum": 1, "maximum": SIZE_MAX},
+                    ),
                 ),
                 responses={
-                    200: Body("data, page, size, hasMore"),
-                    422: Body("parameters that break their rules"),
-                    429: Body("too many in a minute; retryAfter says how long to wait"),
+                    200: Body("one page", CareCycleCustomers),
+                    **REFUSED(
+                        {**_KEYS, 422: "parameters that break their rules", 429: _TOO_MANY, **AWAY}
+                    ),
                 },
             ),
         )
 
     async def set_status(self, request: web.Request, desk: Desk) -> web.Response:
         """`PATCH /v2/customers/campaign-status`."""
-        tenant = await self._admit(request, desk, "disposition:write")
+        tenant = await _admit(request, desk, "disposition:write")
         wish = read_wish(await read_json(request))
         if wish.status not in TERMINAL:
             raise Stop(400, f"Only terminal statuses ({', '.join(TERMINAL)}) are allowed")
@@ -91,7 +124,7 @@ class CareCycle:
 
     async def list_customers(self, request: web.Request, desk: Desk) -> web.Response:
         """`GET /v2/customers`."""
-        tenant = await self._admit(request, desk, "read")
+        tenant = await _admit(request, desk, "read")
         window = read_window(request.query)
         end = window.page * window.size
         views, following = await desk.subjects.page(tenant, "customer", limit=end)
@@ -104,19 +137,20 @@ class CareCycle:
         more = following is not None
         return answer({"data": data, "page": window.page, "size": window.size, "hasMore": more})
 
-    async def _admit(self, request: web.Request, desk: Desk, scope: Scope) -> Tenant:
-        """Whose request this is, if it is allowed, and not one too many."""
-        found = desk.tenants.find(NAME, secret_header(request, "x-api-key"))
-        if found is None:
-            raise Stop(401, "Invalid or missing API key")
-        if scope not in found.credential.scopes:
-            raise Stop(403, "The API key does not allow this")
-        await self._rate.count(found, desk.clock.now_ms())
-        return found.tenant
-
     def error(self, status: int, message: str) -> web.Response:
         """See `Dialect`."""
         return answers.of_http(status, message)
+
+
+async def _admit(request: web.Request, desk: Desk, scope: Scope) -> Tenant:
+    """Whose request this is, if it is allowed, and not one too many."""
+    found = desk.tenants.find(NAME, secret_header(request, "x-api-key"))
+    if found is None:
+        raise Stop(401, "Invalid or missing API key")
+    if scope not in found.credential.scopes:
+        raise Stop(403, "The API key does not allow this")
+    await desk.rates.count(NAME, found.tenant, found.credential.id)
+    return found.tenant
 
 
 async def _set(tenant: Tenant, wish: Wish, key: str | None, desk: Desk) -> web.Response:

@@ -56,6 +56,18 @@ def authenticate(request: web.Request, desk: Desk) -> Asker:
     return Asker(found.tenant, agent)
 
 
+async def admit(request: web.Request, desk: Desk) -> Asker:
+    """The same, if the agent does not ask too often; what CometD sends has bounds of its own.
+
+    Raises:
+        Stop: as `authenticate`.
+        TooMany: not so often.
+    """
+    asker = authenticate(request, desk)
+    await desk.rates.count("genesys", asker.tenant, asker.agent_id)
+    return asker
+
+
 def base_url_of(request: web.Request) -> str:
     """Where the client reaches us, as it says itself; no host that is not one gets into a body."""
     host = request.host if _host_matches(request.host) else "localhost"

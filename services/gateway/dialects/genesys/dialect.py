@@ -7,14 +7,33 @@ from aiohttp import web
 from services.gateway.admission import Asked
 from services.gateway.bodies import idempotency_key
 from services.gateway.desk import CallView, Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object
+from services.gateway.dialects.exchange import RETRY_SAFE, read_object
 from services.gateway.dialects.genesys import answers
 from services.gateway.dialects.genesys.answers import StatusCode, Stop, failed, succeeded
-from services.gateway.dialects.genesys.asker import Asker, authenticate, base_url_of
+from services.gateway.dialects.genesys.asker import Asker, admit, base_url_of
 from services.gateway.dialects.genesys.notifications import get_messages, post_messages
 from services.gateway.dialects.genesys.operation import read_operation
 from services.gateway.dialects.genesys.resources import call_resource, user_resource
-from services.gateway.route import Body, Handler, Parameter, Route
+from services.gateway.dialects.genesys.shapes import (
+    REFUSED,
+    BayeuxMessages,
+    BayeuxReply,
+    GenesysCalls,
+    GenesysDone,
+    GenesysMe,
+    GenesysOperation,
+    GenesysVersion,
+)
+from services.gateway.route import (
+    AWAY,
+    OF_A_BODY,
+    OFTEN,
+    UNDECIDED,
+    Body,
+    Handler,
+    Parameter,
+    Route,
+)
 from shared.contracts import limits
 from shared.contracts.calls import Phase
 from shared.contracts.dispositions import Outcome, Policy
@@ -47,13 +66,13 @@ async def operate_on_device(request: web.Request, desk: Desk) -> web.Response:
 
 async def show_me(request: web.Request, desk: Desk) -> web.Response:
     """`GET /api/v2/me`."""
-    asker = authenticate(request, desk)
+    asker = await admit(request, desk)
     return succeeded(user=user_resource(asker.agent, base_url_of(request)))
 
 
 async def show_my_calls(request: web.Request, desk: Desk) -> web.Response:
     """`GET /api/v2/me/calls`: those the agent still has something to do with, newest first."""
-    asker, now_ms = authenticate(request, desk), desk.clock.now_ms()
+    asker, now_ms = await admit(request, desk), desk.clock.now_ms()
     base_url = base_url_of(request)
     return succeeded(
         calls=[
@@ -72,7 +91,7 @@ async def show_version(request: web.Request, desk: Desk) -> web.Response:
 async def _set_disposition(
     request: web.Request, desk: Desk, call_in_path: str | None
 ) -> web.Response:
-    asker = authenticate(request, desk)
+    asker = await admit(request, desk)
     operation = read_operation(await read_object(request), call_in_path)
     asked = Asked(
         call_id=operation.call_id,
@@ -126,19 +145,25 @@ def _told(handler: Handler) -> Handler:
     return handle
 
 
-_RETRY_SAFE: Final = (Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),)
-_OPERATION: Final = (Body("operationName, disposition, and what the vendor's page has more"),)
-_FAILURES: Final[dict[int, Body]] = {
-    400: Body("a parameter is missing or bad, or the call's state does not allow it"),
-    401: Body("not authenticated"),
-    404: Body("no such call of this agent"),
+_AGENT: Final = {401: "not authenticated"}
+_SET: Final = {
+    200: Body("done", GenesysDone),
+    **REFUSED(
+        {
+            **OF_A_BODY,
+            **_AGENT,
+            **UNDECIDED,
+            400: "a parameter is missing or bad, or the call's state does not allow it",
+            403: "the agent may not",
+            404: "no such call of this agent",
+            504: "not decided in time: ask again",
+        }
+    ),
 }
-
-_TAKEN: Final[dict[int, Body]] = {
-    200: Body("an array of Bayeux messages"),
-    400: Body("no Bayeux messages"),
-    401: Body("not authenticated"),
-    403: Body("a browser asks for a page of another site"),
+_TAKEN: Final = {
+    **_AGENT,
+    400: "no Bayeux messages",
+    403: "a browser asks for a page of another site",
 }
 _MESSAGES: Final = (
     Parameter("message", "callback-polling: Bayeux messages as JSON"),
@@ -148,6 +173,7 @@ _MESSAGES: Final = (
 
 def _notifications(path: str, name: str) -> tuple[Route, ...]:
     """The transports at one path; clients append the kind of a message to the one they know."""
+    below = {404: "no kind of a message"} if "{" in path else {}
     return (
         Route(
             method="POST",
@@ -157,8 +183,11 @@ def _notifications(path: str, name: str) -> tuple[Route, ...]:
             summary="CometD by long-polling",
             tag=NAME,
             security="genesys",
-            requests=(Body("one Bayeux message, or an array of them"),),
-            responses={**_TAKEN, 413: Body("too large")},
+            request=BayeuxMessages,
+            responses={
+                200: Body("an array of Bayeux messages", BayeuxReply, many=True),
+                **REFUSED({**OF_A_BODY, **_TAKEN, **below}),
+            },
             body_bytes_max=limits.BAYEUX_BODY_BYTES_MAX,
         ),
         Route(
@@ -171,10 +200,9 @@ def _notifications(path: str, name: str) -> tuple[Route, ...]:
             security="genesys",
             parameters=_MESSAGES,
             responses={
-                **_TAKEN,
-                101: Body("a websocket, whose frames are such arrays", media_type=None),
+                101: Body("a websocket, whose frames are arrays of messages", media_type=None),
                 200: Body("a script that calls the function", media_type="text/javascript"),
-                429: Body("too many websockets"),
+                **REFUSED({**_TAKEN, **below, 429: "too many websockets"}),
             },
         ),
     )
@@ -194,9 +222,9 @@ class Genesys:
             summary="SetCallDisposition of the call in the path",
             tag=NAME,
             security="genesys",
-            requests=_OPERATION,
-            parameters=_RETRY_SAFE,
-            responses={200: Body("done"), **_FAILURES},
+            request=GenesysOperation,
+            parameters=(RETRY_SAFE,),
+            responses=_SET,
         ),
         Route(
             method="POST",
@@ -206,9 +234,9 @@ class Genesys:
             summary="SetCallDisposition of the call that the body names",
             tag=NAME,
             security="genesys",
-            requests=_OPERATION,
-            parameters=_RETRY_SAFE,
-            responses={200: Body("done"), **_FAILURES},
+            request=GenesysOperation,
+            parameters=(RETRY_SAFE,),
+            responses=_SET,
         ),
         Route(
             method="GET",
@@ -218,7 +246,7 @@ class Genesys:
             summary="The agent who asks",
             tag=NAME,
             security="genesys",
-            responses={200: Body("the user"), 401: Body("not authenticated")},
+            responses={200: Body("the user", GenesysMe), **REFUSED({**_AGENT, **OFTEN})},
         ),
         Route(
             method="GET",
@@ -228,7 +256,10 @@ class Genesys:
             summary="The agent's calls, until their wrap-up is over",
             tag=NAME,
             security="genesys",
-            responses={200: Body("the calls"), 401: Body("not authenticated")},
+            responses={
+                200: Body("the calls", GenesysCalls),
+                **REFUSED({**_AGENT, **OFTEN, **AWAY}),
+            },
         ),
         Route(
             method="GET",
@@ -237,7 +268,7 @@ class Genesys:
             operation_id="genesysVersion",
             summary="The release of Web Services that is spoken here",
             tag=NAME,
-            responses={200: Body("the version")},
+            responses={200: Body("the version", GenesysVersion)},
         ),
         *_notifications("/api/v2/notifications", "Notifications"),
         *_notifications("/api/v2/notifications/", "NotificationsBelow"),

@@ -19,7 +19,7 @@ from services.gateway.desk import CallView, Desk
 from services.gateway.dialects.genesys.moves import (
     COMPLETED,
     ON_CALL,
-    state_after,
+    state_of,
     states_to_tell,
 )
 from services.gateway.dialects.genesys.resources import call_state, notification
@@ -203,7 +203,7 @@ class Feed:
         if before is not None and before.version >= changed.version:
             return ()
         state_before = None if before is None else before.state
-        state = state_after(changed.change, agent, state_before)
+        state = state_of(agent, held=changed.held)
         states = states_to_tell(state_before, state)
         if not states and state != state_before:
             state = COMPLETED  # its end is not told where nothing of it was

@@ -1,13 +1,9 @@
-"""How a call has moved for one of its agents, in the vendor's words. Pure.
-
-What is told of a call says each agent's phase, but of a hold of the whole call only that it has
-begun or ended; so a state follows from the change and from the state before it.
-"""
+"""How a call has moved for one of its agents, in the vendor's words. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from shared.contracts.calls import AgentChanged, Change, Phase
+from shared.contracts.calls import AgentChanged, Phase
 
 RINGING: Final = "Ringing"
 ESTABLISHED: Final = "Established"
@@ -26,17 +22,11 @@ STATE: Final = {
 }
 
 
-def state_after(change: Change, part: AgentChanged, before: str | None) -> str:
-    """The agent's state after this change. `before`: None where it is not known."""
-    if part.phase is not Phase.ACTIVE:
-        return STATE[part.phase]
-    if part.held:
+def state_of(part: AgentChanged, *, held: bool) -> str:
+    """The agent's state. `held`: the whole call is on hold, whoever joins it now, too."""
+    if part.phase is Phase.ACTIVE and (held or part.held):
         return HELD
-    of_all = change.agent_id is None
-    if change.rule == "held" and of_all:
-        return HELD
-    carried = before == HELD and change.rule != "retrieved"
-    return HELD if carried else ESTABLISHED
+    return STATE[part.phase]
 
 
 def states_to_tell(before: str | None, after: str) -> Sequence[str]:

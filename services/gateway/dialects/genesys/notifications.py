@@ -6,7 +6,7 @@ names the path; CometD clients append `/handshake`, `/connect` and so on to it.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from time import monotonic
 from typing import Final
 
@@ -19,11 +19,12 @@ from services.gateway.dialects.genesys.feed import CHANNEL, Feed, open_feed
 from services.gateway.push.bayeux.origin import is_of_another_site
 from services.gateway.push.bayeux.polling import answer_posted, answer_script
 from services.gateway.push.bayeux.protocol import Bayeux
-from services.gateway.push.bayeux.session import STOPPING, Owner, Session
+from services.gateway.push.bayeux.session import STOPPING, UNKNOWN, Owner, Session
 from services.gateway.push.bayeux.sessions import Full
 from services.gateway.push.bayeux.websocket import Sockets
 from services.gateway.push.hub import Hub
 from shared.contracts.errors import Refused, Unavailable
+from shared.contracts.tenants import Tenant
 
 SWEEP_S: Final = 1.0
 
@@ -80,6 +81,8 @@ class Notifications:
     """The Bayeux server of this dialect, its feeds and its sockets."""
 
     def __init__(self, hub: Hub, desk: Desk, now_s: Callable[[], float]) -> None:
+        self._desk = desk
+        self._seen: dict[str, Tenant | None] = {}
         self.feeds: Final = Feeds(hub, desk)
         self.bayeux: Final = Bayeux(self.feeds, now_s)
         self.sockets: Final = Sockets(self.bayeux)
@@ -99,7 +102,18 @@ class Notifications:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
+            self.dismiss()
             self.bayeux.sweep()
+
+    def dismiss(self) -> None:
+        """End the sessions whose agent or password is no more; looked at as a tenant changes."""
+        tenants = {one.owner.tenant for one in self.bayeux.sessions}
+        now = {tenant_id: self._desk.tenants.get(tenant_id) for tenant_id in tenants}
+        changed = {one for one, tenant in now.items() if tenant is not self._seen.get(one)}
+        self._seen = now
+        for session in self.bayeux.sessions if changed else ():
+            if session.owner.tenant in changed and not _stands(session.owner, now):
+                session.end(UNKNOWN)
 
 
 NOTIFICATIONS: Final = web.AppKey("genesys_notifications", Notifications)
@@ -134,6 +148,12 @@ async def get_messages(request: web.Request, desk: Desk) -> web.StreamResponse:
         return await served.sockets.serve(request, owner, ask, base_url_of(request))
     except Full:
         raise Refused("too_many_requests", "too many websockets") from None
+
+
+def _stands(owner: Owner, tenants: Mapping[str, Tenant | None]) -> bool:
+    tenant = tenants[owner.tenant]
+    agent = None if tenant is None else tenant.agent(owner.name)
+    return agent is not None and (agent.password_sha256 or "") == owner.credential
 
 
 def _owner(request: web.Request, desk: Desk) -> Owner:

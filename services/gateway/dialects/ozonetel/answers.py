@@ -27,6 +27,11 @@ def fail(details: str) -> Row:
     return {"details": details, "status": "Fail"}
 
 
+def too_many_tokens(most: int) -> Row:
+    """More than there are in an hour."""
+    return account(f"Only {most} tokens can be generated in an hour")
+
+
 API_KEY_NEEDED: Final = account("Api Key Should Not be Null or Empty.")
 TOKEN_NEEDED: Final = account("Token Should Not be Null or Empty.")
 TOKEN_INVALID: Final = account("Invalid Token")
@@ -35,7 +40,6 @@ USER_NAME_NEEDED: Final = account("Username Should Not be Null or Empty.")
 USER_INVALID: Final = account("Invalid User Details")
 USER_NAME_NULL: Final = account("UserName is null")
 API_KEY_INVALID: Final = account("Invalid userName or apiKey")
-TOO_MANY_TOKENS: Final = account("Only 10 tokens can be generated in an hour")
 NO_CODES: Final = malformed("No disposition found")
 ACTION_INVALID: Final = malformed("Invalid Action")
 AGENT_INVALID: Final = fail("Invalid agent")

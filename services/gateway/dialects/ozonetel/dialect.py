@@ -7,12 +7,28 @@ from aiohttp import web
 from services.gateway.admission import Asked
 from services.gateway.bodies import answer, idempotency_key
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, read_object, secret_header
+from services.gateway.dialects.exchange import RETRY_SAFE, read_object, secret_header
 from services.gateway.dialects.ozonetel import answers, tokens
 from services.gateway.dialects.ozonetel.accounts import KIND, authenticate
 from services.gateway.dialects.ozonetel.answers import Row, Stop
 from services.gateway.dialects.ozonetel.fields import Fields, Wish, read_action, read_wish, text
-from services.gateway.route import Body, Parameter, Route
+from services.gateway.dialects.ozonetel.shapes import (
+    REFUSED,
+    OzonetelAccount,
+    OzonetelAnswer,
+    OzonetelTokenAnswer,
+    OzonetelUser,
+    OzonetelWish,
+)
+from services.gateway.rates import TooMany
+from services.gateway.route import (
+    AWAY,
+    COME_BACK,
+    OF_A_BODY,
+    UNDECIDED,
+    Body,
+    Route,
+)
 from shared.contracts import limits
 from shared.contracts.dispositions import Outcome, Policy, Verdict
 from shared.contracts.errors import Refused
@@ -32,10 +48,11 @@ async def generate_token(request: web.Request, desk: Desk) -> web.StreamResponse
         return answer(answers.API_KEY_INVALID)
     owner = tokens.Owner(found.tenant.id, user_name)
     try:
-        token = await tokens.issue(desk.store, owner, desk.clock.now_ms())
-    except tokens.TooMany as many:
+        await desk.rates.count("ozonetel_tokens", found.tenant, user_name)
+    except TooMany as many:
         wait = {"Retry-After": str(many.retry_after_s)}
-        return answer(answers.TOO_MANY_TOKENS, status=429, headers=wait)
+        return answer(answers.too_many_tokens(many.most), status=429, headers=wait)
+    token = await tokens.issue(desk.store, owner, desk.clock.now_ms())
     return answer({"token": token, "message": ""}, headers={"Cache-Control": "no-store"})
 
 
@@ -44,6 +61,7 @@ async def disposition(request: web.Request, desk: Desk) -> web.StreamResponse:
     try:
         body = await _body_of(request)
         account = await authenticate(request, body, desk)
+        await desk.rates.count(NAME, account.tenant, account.user_name)
         if isinstance(body, Refused):
             raise body
         if read_action(body) == "get":
@@ -128,8 +146,12 @@ class Ozonetel:
             summary="A token for an hour; the one before it is void",
             tag=NAME,
             security="ozonetel_key",
-            requests=(Body("`userName`"),),
-            responses={200: Body("the token, or why there is none"), 429: Body("ten an hour")},
+            request=OzonetelUser,
+            responses={
+                200: Body("the token, or why there is none", OzonetelTokenAnswer),
+                **REFUSED({**OF_A_BODY, **AWAY}),
+                429: Body("ten an hour", OzonetelAccount, headers=COME_BACK),
+            },
         ),
         Route(
             method="POST",
@@ -139,11 +161,19 @@ class Ozonetel:
             summary="Get the list of dispositions, or set one for a call",
             tag=NAME,
             security="ozonetel",
-            requests=(Body("the fields of the vendor's page"),),
-            parameters=(Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),),
+            request=OzonetelWish,
+            parameters=(RETRY_SAFE,),
             responses={
-                200: Body("done, or why not: `status` says which"),
-                504: Body("not decided in time: ask again"),
+                200: Body("done, or why not: `status` says which", OzonetelAnswer),
+                **REFUSED(
+                    {
+                        **OF_A_BODY,
+                        **UNDECIDED,
+                        403: "none of the user's keys is for that",
+                        422: "the Idempotency-Key is none, or came before with another body",
+                        504: "not decided in time: ask again",
+                    }
+                ),
             },
         ),
     )

@@ -1,4 +1,4 @@
-"""Ozonetel's tokens: one hour long, one at a time for each user, ten in an hour.
+"""Ozonetel's tokens: one hour long, one at a time for each user.
 
 The gateway keeps nothing in memory, so that a token outlives a restart and every gateway knows it:
 one document per user in the store, written by compare-and-set, holding the digest of the newest
@@ -10,7 +10,6 @@ import binascii
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
 from enum import Enum, auto
 from hashlib import sha256
 from typing import Final
@@ -18,25 +17,15 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from shared.contracts.errors import AftercallError, Unavailable, WriteConflict
+from shared.contracts.errors import Unavailable, WriteConflict
 from shared.contracts.ids import call_key
 from shared.runtime.ports import Document, Index, StateStore
 
 COLLECTION: Final = "tokens"
 LIFE_MS: Final = 60 * 60 * 1000
-ISSUED_PER_HOUR_MAX: Final = 10
 TOKEN_CHARS_MAX: Final = 1024
-_HOUR_MS: Final = 60 * 60 * 1000
 _TRIES_MAX: Final = 8  # gateways that give the same user a token at the same moment
 _PREFIX: Final = "oz_"
-
-
-class TooMany(AftercallError):
-    """The user has had all tokens of this hour. `retry_after_s` until the next."""
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__("too many tokens in an hour")
-        self.retry_after_s = retry_after_s
 
 
 class Standing(Enum):
@@ -60,7 +49,7 @@ class Owner(Struct, frozen=True):
 
 
 class Issued(Struct, frozen=True):
-    """A user's newest token, and when tokens were given in the last hour, oldest first."""
+    """A user's newest token, and when it was given: the last of these."""
 
     sha256: str
     issued_ms: tuple[int, ...]
@@ -87,16 +76,14 @@ async def issue(store: StateStore, owner: Owner, now_ms: int) -> str:
     """A new token; the one before it is void from now on.
 
     Raises:
-        TooMany: not before `retry_after_s`.
         Unavailable: the store did not answer, or too many ask at the same moment.
     """
     token = (
         f"{_PREFIX}{_seal(owner.tenant_id)}.{_seal(owner.user_name)}.{secrets.token_urlsafe(32)}"
     )
+    issued = Issued(_digest(token.encode()), (now_ms,))
     for _ in range(_TRIES_MAX):
         stored = (await store.load(COLLECTION, [owner.key])).get(owner.key)
-        before = () if stored is None else _decoder.decode(stored.state).issued_ms
-        issued = Issued(_digest(token.encode()), (*_admitted(before, now_ms), now_ms))
         try:
             await store.save([_document(owner, issued, stored, now_ms)])
         except WriteConflict:
@@ -119,14 +106,6 @@ async def standing(store: StateStore, owner: Owner, token: bytes, now_ms: int) -
         return Standing.INVALID
     expired = now_ms - issued.issued_ms[-1] > LIFE_MS
     return Standing.EXPIRED if expired else Standing.CURRENT
-
-
-def _admitted(before: Sequence[int], now_ms: int) -> tuple[int, ...]:
-    """The times that still count, if they leave room for one more."""
-    counting = tuple(at for at in before if now_ms - at < _HOUR_MS)
-    if len(counting) >= ISSUED_PER_HOUR_MAX:
-        raise TooMany(max(1, -(-(counting[0] + _HOUR_MS - now_ms) // 1000)))
-    return counting
 
 
 def _document(owner: Owner, issued: Issued, stored: Document | None, now_ms: int) -> Document:

@@ -8,7 +8,7 @@ from aiohttp import web
 from services.gateway.admission import digest
 from services.gateway.bodies import idempotency_key, read_json
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY
+from services.gateway.dialects.exchange import RETRY_SAFE
 from services.gateway.dialects.vcc_live import answers
 from services.gateway.dialects.vcc_live.answers import Issue, Stop, Wrong
 from services.gateway.dialects.vcc_live.asker import Project, admit
@@ -22,21 +22,45 @@ from services.gateway.dialects.vcc_live.fields import (
 )
 from services.gateway.dialects.vcc_live.record import record_json
 from services.gateway.dialects.vcc_live.search import NOT_FOUND
-from services.gateway.route import Body, Handler, Parameter, Route
+from services.gateway.dialects.vcc_live.shapes import (
+    REFUSED,
+    TEXT,
+    TOLD,
+    VccLiveBatch,
+    VccLiveOne,
+    VccLiveOutcome,
+    VccLiveOutcomes,
+    VccLiveShown,
+)
+from services.gateway.route import (
+    AWAY,
+    OF_A_BODY,
+    OFTEN,
+    UNDECIDED,
+    Body,
+    Handler,
+    Route,
+)
 from services.gateway.status_admission import StatusAsked
 from shared.contracts import limits
 from shared.contracts.errors import Unavailable
 from shared.contracts.subjects import StatusOutcome, StatusPolicy, StatusVerdict, Subject
 
 NAME: Final = "vcc_live"
-TEXT: Final = "text/plain"
 
 _PROJECT: Final = "/v2/projects/{projectid}/records"
 # A record of that id can be changed, but not shown: its path is the batch's.
 _NUMBER: Final = "/{numberid:(?!dispositions$)[A-Za-z0-9._:-]+}"
-_KEY: Final = Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header")
 _CONFLICT: Final = "error.idempotency_conflict"
 _WHY: Final = {"unknown_subject": NOT_FOUND, "idempotency_conflict": _CONFLICT}
+
+_ACCOUNT: Final = {401: "no such account", 403: "the account does not allow this"}
+_ASKED: Final = {
+    **OF_A_BODY,
+    **UNDECIDED,
+    **_ACCOUNT,
+    422: "the Idempotency-Key is none",
+}
 
 
 class VccLive:
@@ -55,15 +79,17 @@ class VccLive:
                 summary="Set the dispositions of many records of a project",
                 tag=NAME,
                 security=NAME,
-                requests=(Body("elements, disposition, avoid_in_call"),),
-                parameters=(_KEY,),
+                request=VccLiveBatch,
+                parameters=(RETRY_SAFE,),
                 responses={
-                    200: Body("errors, and a response for each element", media_type=TEXT),
-                    400: Body("no batch", media_type=TEXT),
-                    404: Body("no such project", media_type=TEXT),
-                    413: Body(
-                        f"over {limits.VCC_LIVE_ELEMENTS_MAX} elements, or as many records",
-                        media_type=TEXT,
+                    200: Body("a part at least is done", VccLiveOutcomes, TEXT, headers=TOLD),
+                    **REFUSED(
+                        {
+                            **_ASKED,
+                            404: "no such project",
+                            413: f"over {limits.VCC_LIVE_ELEMENTS_MAX} elements, or as many "
+                            "records; or the body is over the limit",
+                        }
                     ),
                 },
                 body_bytes_max=limits.VCC_LIVE_BODY_BYTES_MAX,
@@ -76,12 +102,17 @@ class VccLive:
                 summary="Set the disposition of a record",
                 tag=NAME,
                 security=NAME,
-                requests=(Body("dispositionid, userid, next_calldate, description"),),
-                parameters=(_KEY,),
+                request=VccLiveOne,
+                parameters=(RETRY_SAFE,),
                 responses={
-                    200: Body("response: false if it was left alone", media_type=TEXT),
-                    404: Body("no such project or record", media_type=TEXT),
-                    417: Body("a field that breaks its rule", media_type=TEXT),
+                    200: Body("done, or left alone", VccLiveOutcome, TEXT, headers=TOLD),
+                    **REFUSED(
+                        {
+                            **_ASKED,
+                            404: "no such project or record",
+                            417: "a field that breaks its rule",
+                        }
+                    ),
                 },
             ),
             Route(
@@ -93,8 +124,8 @@ class VccLive:
                 tag=NAME,
                 security=NAME,
                 responses={
-                    200: Body("response: the record", media_type=TEXT),
-                    404: Body("no such project or record", media_type=TEXT),
+                    200: Body("the record", VccLiveShown, TEXT, headers=TOLD),
+                    **REFUSED({**_ACCOUNT, 404: "no such project or record", **OFTEN, **AWAY}),
                 },
             ),
         )
@@ -106,7 +137,7 @@ class VccLive:
 
 async def set_batch(request: web.Request, desk: Desk) -> web.Response:
     """`PUT /v2/projects/{projectid}/records/dispositions`."""
-    project = admit(request, desk, "disposition:write")
+    project = await admit(request, desk, "disposition:write")
     batch = read_batch(await read_json(request))
     key = idempotency_key(request)
     changes, errors = await plan(batch, project, desk)
@@ -129,7 +160,7 @@ async def set_batch(request: web.Request, desk: Desk) -> web.Response:
 
 async def set_one(request: web.Request, desk: Desk) -> web.Response:
     """`POST /v2/projects/{projectid}/records/{numberid}/dispositions`."""
-    project = admit(request, desk, "disposition:write")
+    project = await admit(request, desk, "disposition:write")
     fields = read_single(await read_json(request))
     avoid = read_avoid_in_call(fields)
     key = idempotency_key(request)
@@ -149,7 +180,7 @@ async def set_one(request: web.Request, desk: Desk) -> web.Response:
 
 async def show_record(request: web.Request, desk: Desk) -> web.Response:
     """`GET /v2/projects/{projectid}/records/{numberid}`."""
-    project = admit(request, desk, "read")
+    project = await admit(request, desk, "read")
     record = Subject("record", request.match_info["numberid"], project.id)
     view = await desk.subjects.read(project.tenant, record)
     if view is None:

@@ -6,15 +6,21 @@ from aiohttp import web
 
 from services.gateway.bodies import idempotency_key, read_json
 from services.gateway.desk import Desk
-from services.gateway.dialects.exchange import IDEMPOTENCY_KEY
-from services.gateway.dialects.rates import Rate, TooMany
+from services.gateway.dialects.exchange import IDEMPOTENCY_KEY, RETRY_SAFE
 from services.gateway.dialects.zipteams import answers, recorded
 from services.gateway.dialects.zipteams.answers import NotValid, Stop, issue
 from services.gateway.dialects.zipteams.batch import read_batch
 from services.gateway.dialects.zipteams.fields import read_wish
 from services.gateway.dialects.zipteams.headers import SUBTENANT_HEADERS, Caller, admit
+from services.gateway.dialects.zipteams.shapes import (
+    REFUSED,
+    ZipteamsBatch,
+    ZipteamsDone,
+    ZipteamsWish,
+)
 from services.gateway.problems import Invalid
-from services.gateway.route import Body, Handler, Parameter, Route
+from services.gateway.rates import TooMany
+from services.gateway.route import OF_A_BODY, UNDECIDED, Body, Handler, Parameter, Route
 from services.gateway.status_admission import StatusAsked
 from shared.contracts import limits
 from shared.contracts.errors import Refused, Unavailable
@@ -22,7 +28,6 @@ from shared.contracts.ids import is_id
 from shared.contracts.subjects import StatusOutcome
 
 NAME: Final = "zipteams"
-PER_MINUTE: Final = 120
 PREFIXES: Final = ("/api/v1/partner", "/partner")
 _HEADERS: Final = (
     Parameter("x-api-secret", "the other half of the key", "header", required=True),
@@ -31,14 +36,15 @@ _HEADERS: Final = (
         Parameter(name, "one of the tenant's; either spelling", "header")
         for name in SUBTENANT_HEADERS
     ),
-    Parameter(IDEMPOTENCY_KEY, "makes a retry safe", "header"),
+    RETRY_SAFE,
 )
 _REFUSALS: Final = {
-    400: Body("tenant or subtenant not named, or no JSON"),
-    403: Body("no such key and secret, or not for this tenant or subtenant"),
-    413: Body("over 5 MB"),
-    422: Body("fields that break their rules"),
-    429: Body("too many in a minute; Retry-After says how long to wait"),
+    **OF_A_BODY,
+    **UNDECIDED,
+    400: "tenant or subtenant not named; or the body is no JSON",
+    403: "no such key and secret, or not for this tenant or subtenant",
+    422: "fields that break their rules",
+    429: "too many in a minute; Retry-After says how long to wait",
 }
 
 
@@ -48,8 +54,7 @@ class Zipteams:
     name: Final = NAME
     prefixes: Final = PREFIXES
 
-    def __init__(self, per_minute: int = PER_MINUTE) -> None:
-        self._rate = Rate(per_minute)
+    def __init__(self) -> None:
         self.routes: Final = tuple(route for prefix in PREFIXES for route in self._below(prefix))
 
     def _below(self, prefix: str) -> tuple[Route, ...]:
@@ -63,9 +68,12 @@ class Zipteams:
                 summary="Set or take away the disposition status of a customer",
                 tag=NAME,
                 security=NAME,
-                requests=(Body("customer_id, disposition_status"),),
+                request=ZipteamsWish,
                 parameters=_HEADERS,
-                responses={200: Body("success"), **_REFUSALS, 404: Body("no such customer")},
+                responses={
+                    200: Body("success", ZipteamsDone),
+                    **REFUSED({**_REFUSALS, 404: "no such customer"}),
+                },
                 body_bytes_max=limits.ZIPTEAMS_BODY_BYTES_MAX,
             ),
             Route(
@@ -76,9 +84,9 @@ class Zipteams:
                 summary="Calls that are over; their customers are known from then on",
                 tag=NAME,
                 security=NAME,
-                requests=(Body(f"data: at most {limits.ZIPTEAMS_CALLS_MAX} calls"),),
+                request=ZipteamsBatch,
                 parameters=_HEADERS,
-                responses={200: Body("success"), **_REFUSALS},
+                responses={200: Body("success", ZipteamsDone), **REFUSED(_REFUSALS)},
                 body_bytes_max=limits.ZIPTEAMS_BODY_BYTES_MAX,
             ),
         )
@@ -88,7 +96,7 @@ class Zipteams:
         caller = admit(request, desk)
         wish = read_wish(await read_json(request))
         key = idempotency_key(request)
-        await self._rate.count(caller.found, desk.clock.now_ms())
+        await desk.rates.count(NAME, caller.tenant, caller.found.credential.id)
         if not is_id(wish.customer_id):
             raise _unknown()  # none could have been named so
         asked = StatusAsked(
@@ -105,7 +113,7 @@ class Zipteams:
         caller = admit(request, desk)
         calls = read_batch(await read_json(request))
         idempotency_key(request)  # calls are known by their ids already: only its shape counts
-        await self._rate.count(caller.found, desk.clock.now_ms())
+        await desk.rates.count(NAME, caller.tenant, caller.found.credential.id)
         known = await recorded.known_calls(caller, calls, desk)
         new = [call for call in calls if not recorded.is_done(known.get(call.call_id), NAME)]
         # Customers first: a call that is there shows that its customer is named.

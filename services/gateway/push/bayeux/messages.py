@@ -26,6 +26,7 @@ Reply = dict[str, Any]
 
 # The grammar's tokens, but for the wildcards, which stand at the end of a pattern or nowhere.
 _SEGMENT: Final = r"/[A-Za-z0-9_!~()$@.-]+"
+CHANNEL_PATTERN: Final = rf"^({_SEGMENT})+$"
 _channel_matches: Final = re.compile(rf"(?:{_SEGMENT})+").fullmatch
 _pattern_matches: Final = re.compile(rf"(?:{_SEGMENT})*(?:{_SEGMENT}|/\*\*?)").fullmatch
 

@@ -1,18 +1,21 @@
 """The transports over plain requests: long-polling by POST, callback-polling (JSONP) by GET."""
 
 import re
+import secrets
+from collections.abc import Iterable
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from services.gateway.bodies import read_json, strict_json
-from services.gateway.push.bayeux.messages import Malformed, Message, read_messages
+from services.gateway.push.bayeux.messages import HANDSHAKE, Malformed, Message, read_messages
 from services.gateway.push.bayeux.protocol import Bayeux, Held
 from services.gateway.push.bayeux.session import Owner
 from services.gateway.route import JSON, LISTENED
 from shared.contracts.errors import Refused
 from shared.contracts.limits import BAYEUX_CALLBACK_CHARS_MAX
 
+BROWSER: Final = "BAYEUX_BROWSER"
 DEFAULT_CALLBACK: Final = "jsonpcallback"
 _HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-store",
@@ -39,7 +42,7 @@ async def answer_posted(
     """
     sent = _messages(await read_json(request))
     body, listened = await _exchange(request, await bayeux.receive(sent, owner, url), bayeux)
-    return _response(body, JSON, listened=listened)
+    return _known(request, sent, _response(body, JSON, listened=listened))
 
 
 async def answer_script(
@@ -61,7 +64,8 @@ async def answer_script(
     # Both are JSON, and once ended a line of a script.
     array = array.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     body = b"%b%b(%b);" % (_COMMENT, callback.encode(), array)
-    return _response(body, "text/javascript", charset="utf-8", listened=listened)
+    script = _response(body, "text/javascript", charset="utf-8", listened=listened)
+    return _known(request, sent, script)
 
 
 async def _exchange(
@@ -78,6 +82,18 @@ def _response(
 ) -> web.Response:
     response = web.Response(body=body, content_type=media_type, charset=charset, headers=_HEADERS)
     response[LISTENED] = listened
+    return response
+
+
+def _known(request: web.Request, sent: Iterable[Message], response: web.Response) -> web.Response:
+    """With a cookie that names the client at its handshake, as CometD's own server has it.
+
+    It opens nothing and is asked for nowhere here: a balancer may know by it who is whose.
+    """
+    shakes_hands = any(message.channel == HANDSHAKE for message in sent)
+    if shakes_hands and BROWSER not in request.cookies:
+        name = secrets.token_hex(16)
+        response.set_cookie(BROWSER, name, httponly=True, samesite="Strict", secure=request.secure)
     return response
 
 

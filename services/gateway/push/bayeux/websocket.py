@@ -43,6 +43,7 @@ class Sockets:
 
         Raises:
             Full: before the upgrade: there is no place.
+            HTTPBadRequest: before it, too: it is no websocket that is asked for.
         """
         if self._bayeux.stopping:
             raise Full
@@ -57,7 +58,7 @@ class Sockets:
         conversation = _Conversation(socket, self._bayeux, ask, url)
         self._open.add(conversation)
         try:
-            await socket.prepare(request)
+            await _upgrade(socket, request)
             await conversation.run()
         finally:
             self._open.discard(conversation)
@@ -67,6 +68,13 @@ class Sockets:
     async def close(self) -> None:
         """Close all; what is held has been let go by then, and is sent first."""
         await asyncio.gather(*(one.close() for one in tuple(self._open)), return_exceptions=True)
+
+
+async def _upgrade(socket: web.WebSocketResponse, request: web.Request) -> None:
+    try:
+        await socket.prepare(request)
+    except UnicodeError:  # it would repeat a header that is not even text
+        raise web.HTTPBadRequest from None
 
 
 class _Conversation:

@@ -5,11 +5,11 @@ from typing import NoReturn
 
 import pytest
 
-from services.callstate import timers
 from services.callstate.__main__ import processor, run_timers
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.errors import Unavailable
 from shared.observability.metrics import Metrics
+from shared.runtime import timers
 from tests.support.centre import demo_tenant
 from tests.support.memory import MemoryStateStore
 from tests.support.memory_profile import memory_profile

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from services.callstate.model import CallState
-from services.callstate.timers import TimerSweep
+from services.callstate.timers import CALL_TIMERS
 from services.callstate.topology import Calls, CallstateTopology
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.calls import Phase
@@ -13,6 +13,7 @@ from shared.contracts.envelope import Event, from_record, to_message
 from shared.contracts.tenants import Tenant
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.processor import Processor
+from shared.runtime.timers import TimerSweep
 from tests.support.calls import at_ms
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog, MemoryReplies, MemoryStateStore
@@ -25,7 +26,7 @@ class Service:
         self.clock = FakeClock()
         self.log = MemoryLog(self.clock)
         self.store = MemoryStateStore()
-        self.sweep = TimerSweep(self.store, self.log, self.clock)
+        self.sweep = TimerSweep(CALL_TIMERS, self.store, self.log, self.clock)
         self.serve(Tenant(id="acme"))
 
     def serve(self, *tenants: Tenant) -> None:

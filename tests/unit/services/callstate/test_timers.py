@@ -1,18 +1,22 @@
 """Deadlines that passed become events, once, and again only when nobody took them."""
 
-from datetime import UTC
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from typing_extensions import override
 
-from services.callstate import timers
 from services.callstate.model import CallState
-from services.callstate.timers import TimerSweep
+from services.callstate.timers import CALL_TIMERS
 from services.callstate.topology import Calls
 from shared.contracts.envelope import Event, from_record
 from shared.contracts.telephony import TimerDue, decode_data
+from shared.runtime import timers
 from shared.runtime.ports import Document
+from shared.runtime.timers import TimerSweep
 from tests.support.calls import ToldCall, at_ms, told
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryLog, MemoryStateStore
@@ -28,7 +32,7 @@ class Centre:
         self.clock = FakeClock()
         self.store = MemoryStateStore()
         self.log = MemoryLog(self.clock)
-        self.sweep = TimerSweep(self.store, self.log, self.clock)
+        self.sweep = TimerSweep(CALL_TIMERS, self.store, self.log, self.clock)
 
     async def keep(self, state: CallState | None, name: str = "call-1") -> None:
         assert state is not None
@@ -74,7 +78,7 @@ async def test_each_process_sweeps_its_own_calls_and_asks_anew_which_they_are() 
     await centre.keep(in_wrap_up().state)
     centre.clock.set(at_ms(41))
     mine: set[str] = set()
-    sweep = TimerSweep(centre.store, centre.log, centre.clock, mine.__contains__)
+    sweep = TimerSweep(CALL_TIMERS, centre.store, centre.log, centre.clock, mine.__contains__)
     assert await sweep.sweep() == 0
     mine.add("acme:call-1")
     assert await sweep.sweep() == 2
@@ -208,3 +212,32 @@ async def test_the_schedule_is_every_second_never_late_never_twice() -> None:
         assert (job.misfire_grace_time, job.coalesce, job.max_instances) == (None, True, 1)
     finally:
         scheduler.shutdown(wait=False)
+
+
+class SlowStore(MemoryStateStore):
+    """Never says what is due."""
+
+    asked = False
+
+    @override
+    async def due(self, *_: Any, **__: Any) -> list[Document]:
+        self.asked = True
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_sweep_under_way_when_the_service_stops_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, store = FakeClock(), SlowStore()
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    TimerSweep(CALL_TIMERS, store, MemoryLog(clock), clock).start(scheduler)
+    scheduler.start()
+    scheduler.modify_job("timers of calls", next_run_time=datetime.now(UTC))
+    async with asyncio.timeout(5):
+        while not store.asked:
+            await asyncio.sleep(0.01)
+    with caplog.at_level("WARNING"):
+        scheduler.shutdown(wait=False)
+        await asyncio.sleep(0.05)
+    assert not caplog.records

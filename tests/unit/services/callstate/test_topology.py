@@ -33,6 +33,9 @@ class Directory:
     def get(self, tenant_id: str) -> Tenant | None:
         return self.tenant if tenant_id == "acme" else None
 
+    def stands(self, found: Found) -> bool:
+        raise NotImplementedError
+
     def find(self, kind: str, secret: bytes, name: str | None = None) -> Found | None:
         raise NotImplementedError
 

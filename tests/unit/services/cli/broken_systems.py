@@ -12,9 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from services.worker.history import HistoryProjection
+from services.worker.model import CallbackTimed, DispositionsState, Given, callbacks
+from services.worker.topology import COLLECTION as DISPOSITIONS
+from services.worker.topology import DispositionsAggregate, WorkerTopology
+from shared.contracts.callbacks import CALLBACK_DUE
+from shared.contracts.calls import Call
 from shared.contracts.envelope import Event, Message, Record, to_message
 from shared.contracts.errors import WriteConflict
+from shared.contracts.instants import to_wire
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS
+from shared.kernel import Publish
 from shared.runtime.ports import (
     Batch,
     Consumer,
@@ -144,6 +151,49 @@ class DecidesStrays(Processor):
         routed, dead, moved = super()._route(records)
         strays = [(record, self._topology.route(record)) for record, _ in moved]
         return sorted([*routed, *strays], key=lambda item: records.index(item[0])), dead, []
+
+
+class CallsBackAgain(DispositionsAggregate):
+    """Forgets which callbacks it has told of."""
+
+    def encode(self, state: DispositionsState) -> bytes:
+        agents = tuple(replace(agent, called_back=0) for agent in state.agents)
+        return super().encode(replace(state, agents=agents))
+
+
+class CallsBackWhatever(DispositionsAggregate):
+    """Takes any timer of an agent for that of the callback which is scheduled now."""
+
+    def decide(self, state: DispositionsState | None, given: Given, beside: Call | None) -> Any:
+        if state is not None and isinstance(given, CallbackTimed):
+            now = [timer for timer in callbacks(state) if timer.agent_id == given.timer.agent_id]
+            if now:
+                now_ms = max(given.now_ms, now[0].deadline_ms)
+                decision = super().decide(
+                    state, replace(given, timer=now[0], now_ms=now_ms), beside
+                )
+                return replace(decision, effects=tuple(_now(e, given) for e in decision.effects))
+        return super().decide(state, given, beside)
+
+
+def _now(effect: Publish, given: CallbackTimed) -> Publish:
+    told: Any = effect.data
+    if effect.type != CALLBACK_DUE:
+        return effect
+    return replace(effect, data=replace(told, decided_at=to_wire(given.now_ms)))
+
+
+def keeping(aggregate: type[DispositionsAggregate]) -> type[Processor]:
+    """A worker with other rules for dispositions."""
+
+    class Keeping(Processor):
+        def __init__(self, topology: Any, **parts: Any) -> None:
+            if isinstance(topology, WorkerTopology):
+                topology = WorkerTopology()
+                topology.aggregates = {**topology.aggregates, DISPOSITIONS: aggregate()}
+            super().__init__(topology, **parts)
+
+    return Keeping
 
 
 @dataclass
@@ -291,6 +341,8 @@ BROKEN: Final[dict[str, tuple[System, str]]] = {
     "reads of any age": (System(processor=TrustsOldReads, store=OldReads), "dispositions refold"),
     "a second writer of calls": (System(besides=writes_calls), "calls refold"),
     "a second teller of dispositions": (System(besides=tells_of_calls), "writers"),
+    "callbacks forgotten": (System(processor=keeping(CallsBackAgain)), "callbacks"),
+    "timers not compared": (System(processor=keeping(CallsBackWhatever)), "callbacks"),
     "poison dropped": (System(processor=DropsPoison), "calls refold"),
     "strays dropped": (System(processor=DropsStrays), "places"),
     "strays decided where they are": (System(processor=DecidesStrays), "places"),

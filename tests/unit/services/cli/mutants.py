@@ -97,13 +97,16 @@ def _moved(
     }
 
 
-def told_again(snapshot: Snapshot, topic: str, chosen: Chosen, **fields: Any) -> Snapshot:
-    """One more record like the chosen one, with the next sequence of its key."""
+def told_again(
+    snapshot: Snapshot, topic: str, chosen: Chosen, *, as_type: str = "", **fields: Any
+) -> Snapshot:
+    """One more record like the chosen one, or of another type, with the next sequence."""
     like = the(snapshot, topic, chosen)
     numbers = [int(header(r, "ce_sequence")) for r in snapshot.records[topic] if r.key == like.key]
     number = max(numbers) + 1
     record = with_header(like, "ce_sequence", str(number))
     record = with_header(record, "ce_id", f"{topic}:{like.key}:{number}")
+    record = with_header(record, "ce_type", as_type or header(like, "ce_type"))
     return add(snapshot, with_data(record, **fields))
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from services.callstate.timers import TimerSweep
 from services.callstate.topology import CallstateTopology
 from services.cli.verify.snapshot import Snapshot
 from services.worker.entries import READERS
@@ -39,10 +38,12 @@ from shared.runtime.topology import Topology
 from tests.support.clock import FakeClock
 from tests.support.faults import POINTS, Crash, Fault, FaultyLog, FaultyStore
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryStateStore
+from tests.support.sweeps import Sweeps
 from tests.unit.services.cli.shift import REPLACED, TENANTS, Teller, behind, taken
 
 CALLS: Final = 10
 TURNS_MAX: Final = 400  # to work off all that is left
+CALLBACK_MS_MAX: Final = 60_000  # from the beginning; the night is longer
 FREEZES: Final = ("before_save", "before_publish")
 GONE: Final = ReplyTo("gone", "1")  # no answer ever arrives there
 
@@ -118,11 +119,12 @@ class Night:
         self.random = Random(seed)
         self.system = system
         self.clock = clock or FakeClock()
+        self._began_ms = self.clock.now_ms()
         self.log = MemoryLog(self.clock, partitions=2)
         self.store = system.store()
         self.history = MemoryHistoryStore()
         self._teller = Teller(self.clock, self.log)
-        self._sweep = TimerSweep(self.store, self.log, self.clock)
+        self._sweep = Sweeps(self.store, self.log, self.clock)
         self._topologies: tuple[Topology, ...] = (
             CallstateTopology(FileTenantDirectory(TENANTS)),
             WorkerTopology(),
@@ -192,7 +194,14 @@ class Night:
             steps.append(("ask", {"agent_id": agent}))
         for _ in range(random.randint(0, 3)):
             steps.insert(random.randint(0, len(steps)), ("wish", self._wish(number)))
+        self._schedule(steps)
         return [self._step(call, kind, data) for kind, data in steps]
+
+    def _schedule(self, steps: list[tuple[str, dict[str, Any]]]) -> None:
+        """Callbacks with some of what is asked for."""
+        for kind, data in steps:
+            if kind in ("ask", "wish") and self.random.random() < 0.5:
+                data["callback_ms"] = self._began_ms + self.random.randint(0, CALLBACK_MS_MAX)
 
     def _wish(self, number: int) -> dict[str, Any]:
         """Somebody else's word on a subject of these calls, perhaps said twice."""
@@ -254,11 +263,13 @@ class Night:
                 await self._thaw()
 
     async def _die(self, topology: Topology, point: str) -> None:
-        fault = Fault(point)
+        fault = Fault(point, waits=self.random.choice((0, 4)), random=self.random)
         processor, consumer = self._born(topology, fault, self.system.commit(self._faulty(fault)))
         with suppress(Crash, Retryable):
             for _ in range(self.random.randint(1, 4)):
                 await processor.turn(consumer)
+            fault.point = self.random.choice(POINTS)  # what is still on its way ends there
+            await processor.turn(consumer)
 
     async def _freeze(self, topology: Topology, point: str) -> None:
         frozen = asyncio.Event()

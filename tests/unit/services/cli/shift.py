@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from services.callstate.timers import TimerSweep
 from services.callstate.topology import CallstateTopology
 from services.cli.verify.snapshot import Snapshot
 from services.worker.entries import READERS
@@ -42,6 +41,7 @@ from shared.runtime.processor import Processor
 from shared.runtime.topology import Topology
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryReplies, MemoryStateStore
+from tests.support.sweeps import Sweeps
 
 TENANTS = (
     Tenant(id="demo", wrap_up=WrapUpRules(seconds=30)),
@@ -164,7 +164,7 @@ class Shift(Teller):
             self._processors.append((topology, processor, consumer))
         self._projection = HistoryProjection(log, history)
         self._reader = log.consumer(GROUP, tuple(READERS))
-        self._sweep = TimerSweep(store, log, clock)
+        self._sweep = Sweeps(store, log, clock)
 
     async def settle(self, *, after_s: float = 0) -> None:
         """Let time pass, timers fire, and everybody work off what there is."""
@@ -186,6 +186,7 @@ class Shift(Teller):
         await self._refuse()
         await self._mandatory()
         await self._set_statuses()
+        await self._call_back()
         await self.tell("demo:live", "call.started", direction="inbound", agent_id="agent-1")
         await self.tell("demo:live", "call.answered", agent_id="agent-1")
         await self.settle()
@@ -298,6 +299,28 @@ class Shift(Teller):
             "demo", "record:17/4711", "Sale", request_id="after", send_messages=True, callback_ms=1
         )
         await self.settle()
+
+    async def _call_back(self) -> None:
+        """Due on calls and of subjects: on time, replaced, taken away, scheduled anew."""
+        soon_ms = self.clock.now_ms() + 20_000
+        more = {"callback_ms": soon_ms}
+        agents = {"demo:soon": "agent-1", "demo:then": "agent-2", "demo:recoded": "agent-3"}
+        for call, agent in agents.items():
+            await self.tell(call, "call.started", direction="inbound", agent_id=agent)
+            await self.tell(call, "call.answered", agent_id=agent)
+            await self.settle()
+            await self.ask(call, agent, "Callback", **more)
+            await self.tell(call, "call.disconnected")
+        await self.settle()
+        await self.ask("demo:recoded", "agent-3", "Sale")
+        for customer in ("80", "81", "82"):
+            await self.wish("demo", f"customer:{customer}", None, data={"name": customer})
+            await self.wish("demo", f"customer:{customer}", "Callback", **more)
+        await self.wish("demo", "customer:81", None)
+        await self.wish("demo", "customer:82", "Callback", callback_ms=soon_ms + 10_000)
+        await self.settle(after_s=21)
+        await self.ask("demo:soon", "agent-1", "Sale", **more)  # late, which schedules none
+        await self.settle(after_s=10)
 
 
 async def behind(log: EventLog, group: str, topics: Sequence[str]) -> bool:

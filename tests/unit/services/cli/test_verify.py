@@ -91,12 +91,13 @@ def test_a_history_whose_beginning_was_pruned_is_clean(good: Snapshot) -> None:
 
 # check, what it can't judge once everything old was pruned
 SKIPPED = [
-    ("calls refold", "8 skipped: some of their events are no longer kept"),
+    ("calls refold", "11 skipped: some of their events are no longer kept"),
     ("timers", "skipped: their timer records are no longer kept"),
     ("verdicts told", "skipped: told so long ago that it is no longer kept"),
     ("queued", "skipped: queued so long ago that it is no longer kept"),
     ("stored dispositions", "calls skipped: some of what was told is no longer kept"),
     ("dead letters", "1 skipped: the records they came from are no longer kept"),
+    ("callbacks", "1 skipped: scheduled so long ago that it is no longer kept"),
     ("history entries", "of records no longer kept"),
     ("outcomes", "told so long ago that it is no longer kept"),
 ]
@@ -729,6 +730,76 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
         lambda s: state(
             s, "subjects", "demo:customer:78", lambda v: v.update(subject="customer:77")
         ),
+    ),
+    (
+        "callbacks",
+        "told twice",
+        "tells of a callback that was told before",
+        lambda s: told_again(s, DISPOSITION_EVENTS, of("callback.due")),
+    ),
+    (
+        "callbacks",
+        "told too soon",
+        "tells of a callback before its time",
+        lambda s: change(
+            s,
+            DISPOSITION_EVENTS,
+            of("callback.due"),
+            lambda r: with_data(r, decided_at="2020-01-01T00:00:00.000Z"),
+        ),
+    ),
+    (
+        "callbacks",
+        "another time told",
+        "tells of a callback that is not waited for",
+        lambda s: change(
+            s,
+            DISPOSITION_EVENTS,
+            of("callback.due", "demo:customer:82"),
+            lambda r: with_data(r, callback_at="2020-01-01T00:00:00.000Z"),
+        ),
+    ),
+    (
+        "callbacks",
+        "told of one that was taken away",
+        "tells of a callback that is not waited for",
+        lambda s: told_again(
+            s, DISPOSITION_EVENTS, of("status.changed", "demo:customer:81"), as_type="callback.due"
+        ),
+    ),
+    (
+        "callbacks",
+        "told of one that a late disposition has ended",
+        "tells of a callback that revision 2 ended",
+        lambda s: change(
+            s,
+            DISPOSITION_EVENTS,
+            of("callback.due", "demo:soon"),
+            lambda r: with_data(r, decided_at="2099-01-01T00:00:00.000Z"),
+        ),
+    ),
+    (
+        "dispositions refold",
+        "a callback never told",
+        "callback.due is owed on disposition.events, and was never told",
+        lambda s: lose(s, DISPOSITION_EVENTS, of("callback.due", "demo:then")),
+    ),
+    (
+        "dispositions refold",
+        "a callback told of without its timer",
+        "follows from no record, by the rules",
+        lambda s: change(
+            s,
+            DISPOSITION_REQUESTS,
+            of("callback.timer_due", "demo:then"),
+            lambda r: with_data(r, revision=9),
+        ),
+    ),
+    (
+        "subjects refold",
+        "a callback never told",
+        "subject demo:customer:82 has 5 to tell on disposition.events, and 4 were told",
+        lambda s: lose(s, DISPOSITION_EVENTS, of("callback.due", "demo:customer:82")),
     ),
     (
         "dispositions refold",

@@ -77,7 +77,16 @@ async def test_what_the_demo_keys_may(
         assert await problem(response) == (403, "forbidden")
 
 
-OPEN = {"/openapi.json", "/docs", "/docs/page.css", "/docs/page.js"}
+OPEN = {
+    "/openapi.json",
+    "/asyncapi.json",
+    "/docs",
+    "/docs/topics",
+    "/docs/page.css",
+    "/docs/draw.js",
+    "/docs/page.js",
+    "/docs/topics.js",
+}
 
 
 async def test_no_route_is_open_by_oversight(floor: Floor) -> None:

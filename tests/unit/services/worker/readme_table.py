@@ -9,6 +9,7 @@ from typing import Final
 from services.worker.dispositions import TABLE
 from services.worker.model import OUTCOMES, Row
 from services.worker.subjects import TABLE as SUBJECTS
+from services.worker.subjects import TIMER
 
 README: Final = Path(__file__).parents[4] / "services" / "worker" / "README.md"
 BEGIN: Final = "<!-- table: generated -->"
@@ -17,6 +18,7 @@ END: Final = "<!-- end of table -->"
 _HEAD: Final = (
     "| for | the agent is | if | rule | outcome | origin | told |\n|---|---|---|---|---|---|---|\n"
 )
+_GIVEN: Final = {"call": "the call", "request": "a request", "timer": "a callback's timer"}
 
 
 def render_table() -> str:
@@ -28,7 +30,7 @@ def _line(row: Row) -> str:
     facts = [*row.needs, *(f"not {fact}" for fact in row.lacks)]
     answered = row.given == "request"
     cells = (
-        "a request" if answered else "the call",
+        _GIVEN[row.given],
         " / ".join(row.agent),
         ", ".join(facts).replace("_", " "),
         f"`{row.rule}`",
@@ -42,11 +44,13 @@ def _line(row: Row) -> str:
 def render_subjects() -> str:
     """The same of the subjects' table."""
     head = "| for | the subject is | rule | outcome | told |\n|---|---|---|---|---|\n"
-    return head + "".join(
+    rows = "".join(
         f"| a {row.given} | {' / '.join(row.subject)} | `{row.rule}` "
         f"| `{row.problem or row.outcome}` | {row.told and f'`{row.told}`'} |\n"
         for row in SUBJECTS
     )
+    timer = f"| {_GIVEN['timer']} | {TIMER.subject} | `{TIMER.rule}` |  | `{TIMER.told}` |\n"
+    return head + rows + timer
 
 
 def drawn(readme: str) -> str:

@@ -6,11 +6,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from services.worker.lines import Line
+from shared.contracts.callbacks import CALLBACK_TIMER_DUE, CallbackTimer
 from shared.contracts.calls import Call, Change, tell
 from shared.contracts.dispositions import DispositionRequest
 from shared.contracts.envelope import Event, Message, Record, ReplyTo, to_message
 from shared.contracts.ids import call_key
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS
+from shared.runtime.history import Entry
 from tests.unit.services.worker.field import NOW_AT, NOW_MS
 
 REPLY_TO = ReplyTo("gateway-1", "42")
@@ -60,3 +63,13 @@ def changed(call: Call, **envelope: Any) -> Message:
         user_data_keys=("Plan",),
     )
     return message(CALLS_CHANGED, "call.changed", tell(call, change), **envelope)
+
+
+def timed(timer: CallbackTimer | bytes, **envelope: Any) -> Message:
+    return message(DISPOSITION_REQUESTS, CALLBACK_TIMER_DUE, timer, **envelope)
+
+
+def own(line: Line) -> Entry:
+    """The line that a record is by itself."""
+    assert line.entry is not None
+    return line.entry

@@ -13,7 +13,7 @@ from shared.contracts.errors import Poison
 from shared.contracts.topics import DISPOSITION_EVENTS, USER_EVENTS
 from shared.kernel import Publish
 from tests.unit.services.worker.field import NOW_AT, NOW_MS, a_call, a_request, ask, part, see
-from tests.unit.services.worker.records import changed, message, record, requested
+from tests.unit.services.worker.records import changed, message, own, record, requested
 
 WRAPPING_UP = a_call(part("ann", "wrap_up"), version=5, campaign_id="camp-1")
 RELEASED = a_call(part("ann", "released"), version=6)
@@ -31,7 +31,7 @@ def shown(body: bytes) -> dict[str, Any]:
 def test_a_change_of_the_call_is_an_event() -> None:
     line = read(record(changed(WRAPPING_UP, sequence=5)))
 
-    entry = line.entry
+    entry = own(line)
     assert (entry.id, entry.tenant, entry.call_id) == ("calls.changed:id-1", "demo", "call-1")
     assert (entry.at_ms, entry.rank, entry.sequence) == (NOW_MS, 0, 5)
     assert shown(entry.body) == {
@@ -51,9 +51,9 @@ def test_a_change_of_the_call_is_an_event() -> None:
 def test_a_request_stands_without_its_comment() -> None:
     line = read(record(requested(a_request(comment="private", callback_ms=NOW_MS))))
 
-    assert line.entry.request_id == "req-1"
-    assert (line.entry.at_ms, line.entry.rank, line.entry.sequence) == (NOW_MS, 1, 7)
-    assert shown(line.entry.body) == {
+    assert own(line).request_id == "req-1"
+    assert (own(line).at_ms, own(line).rank, own(line).sequence) == (NOW_MS, 1, 7)
+    assert shown(own(line).body) == {
         "at": NOW_AT,
         "kind": "request",
         "type": "disposition.requested",
@@ -72,9 +72,9 @@ def test_a_saved_disposition_is_a_verdict_and_an_outcome() -> None:
 
     line = read(record(published(saved)))
 
-    assert line.entry.id == "disposition.events:id-1"
-    assert (line.entry.rank, line.entry.sequence, line.entry.request_id) == (2, 3, "req-1")
-    assert shown(line.entry.body) == {
+    assert own(line).id == "disposition.events:id-1"
+    assert (own(line).rank, own(line).sequence, own(line).request_id) == (2, 3, "req-1")
+    assert shown(own(line).body) == {
         "at": NOW_AT,
         "kind": "verdict",
         "type": "disposition.saved",
@@ -119,9 +119,9 @@ def test_a_user_event_follows_what_it_tells_of_and_is_an_outcome() -> None:
 
     line = read(record(published(late)))
 
-    assert line.entry.id == "user.events:id-1"
-    assert line.entry.rank == 3
-    body = shown(line.entry.body)
+    assert own(line).id == "user.events:id-1"
+    assert own(line).rank == 3
+    body = shown(own(line).body)
     assert (body["type"], body["rule"], body["origin"]) == ("EventUserEvent", "late", "late")
     previous = {"code": "Sale", "origin": "wrap_up", "decided_at": NOW_AT}
     assert body["previous"] == previous
@@ -142,12 +142,12 @@ NO_OUTCOME = {
 def test_what_is_not_final_is_no_outcome(type_: str) -> None:
     line = read(record(published(NO_OUTCOME[type_])))
 
-    assert shown(line.entry.body)["type"] == type_
+    assert shown(own(line).body)["type"] == type_
     assert line.outcome is None
 
 
 def test_a_refusal_shows_its_problem() -> None:
-    body = shown(read(record(published(NO_OUTCOME["disposition.refused"]))).entry.body)
+    body = shown(own(read(record(published(NO_OUTCOME["disposition.refused"])))).body)
 
     assert (body["outcome"], body["problem"]) == ("refused", "unknown_call")
 
@@ -159,7 +159,7 @@ def test_told_twice_in_wrap_up_it_is_one_outcome() -> None:
     first, second = (read(record(published(effect))) for effect in (saved, user_event))
 
     assert first.outcome == second.outcome
-    assert first.entry.rank < second.entry.rank
+    assert own(first).rank < own(second).rank
 
 
 SAVED = record(published(ask(None, WRAPPING_UP, a_request())[0].effects[0]))

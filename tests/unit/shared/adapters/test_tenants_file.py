@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.tenants_file import FileTenantDirectory, read_tenants, refuse_demo
+from shared.contracts import limits
 from shared.contracts.calls import WrapUpMode
-from shared.contracts.tenants import Tenant
+from shared.contracts.tenants import RateLimits, Rates, Tenant
 
 DEMO = Path(__file__).parents[4] / "deploy" / "demo" / "tenants.yaml"
 DIGEST = sha256(b"key").hexdigest()
@@ -114,6 +115,31 @@ def test_origins_of_toolbars_are_as_browsers_write_them(tmp_path: Path) -> None:
     assert tenant.toolbar_origins == tuple(listed)
 
 
+def test_rates_are_the_vendors_where_the_file_says_nothing_else(tmp_path: Path) -> None:
+    said = """id: centre
+    rate_limits:
+      credential: { carecycle: 30, zipteams: null }
+      tenant: { native: 6000 }"""
+    (tenant,) = read_tenants(write(tmp_path, WHOLE.replace("id: centre", said, 1)))
+    assert tenant.rate_limits == RateLimits(
+        credential=Rates(carecycle=30, zipteams=None, ozonetel_tokens=10),
+        tenant=Rates(native=6000),
+    )
+    (silent,) = read_tenants(write(tmp_path, WHOLE))
+    assert silent.rate_limits == RateLimits(
+        credential=Rates(carecycle=60, zipteams=120, ozonetel_tokens=10), tenant=Rates()
+    )
+
+
+def test_every_rate_there_is_can_be_set(tmp_path: Path) -> None:
+    names = Rates.__struct_fields__
+    rates = ", ".join(f"{name}: {limits.RATE_MAX}" for name in names)
+    said = f"id: centre\n    rate_limits: {{ credential: {{ {rates} }}, tenant: {{ {rates} }} }}"
+    (tenant,) = read_tenants(write(tmp_path, WHOLE.replace("id: centre", said, 1)))
+    most = Rates(**dict.fromkeys(names, limits.RATE_MAX))
+    assert tenant.rate_limits == RateLimits(credential=most, tenant=most)
+
+
 ORIGIN = r"\$.tenants\[0\].toolbar_origins\[0\]"
 MISTAKES: list[tuple[str, str, str]] = [
     ("id: centre", "id: centre\n    colour: red", r"unknown field `colour` - at `\$.tenants\[0\]`"),
@@ -155,6 +181,29 @@ MISTAKES: list[tuple[str, str, str]] = [
             *("*", "null", "", "https://", "https://crm.example/", "https://CRM.example"),
             *("crm.example", "ftp://crm.example", "https://crm.example:123456", "https://a@b"),
         )
+    ),
+    ("id: centre", "id: centre\n    project_ids: ['1/7']", "project_ids: 1/7: not an id"),
+    ("id: centre", "id: centre\n    campaign_ids: [ok, 'a b']", "campaign_ids: a b: not an id"),
+    ("id: centre", "id: centre\n    subtenant_ids: [é]", "subtenant_ids: é: not an id"),
+    (
+        "id: centre",
+        "id: centre\n    rate_limits: { tenant: { zipteam: 1 } }",
+        r"unknown field `zipteam` - at `\$.tenants\[0\].rate_limits.tenant`",
+    ),
+    (
+        "id: centre",
+        "id: centre\n    rate_limits: { zipteams: 1 }",
+        r"unknown field `zipteams` - at `\$.tenants\[0\].rate_limits`",
+    ),
+    (
+        "id: centre",
+        "id: centre\n    rate_limits: { tenant: { native: 0 } }",
+        r"\$.tenants\[0\].rate_limits.tenant.native",
+    ),
+    (
+        "id: centre",
+        f"id: centre\n    rate_limits: {{ credential: {{ native: {limits.RATE_MAX + 1} }} }}",
+        r"\$.tenants\[0\].rate_limits.credential.native",
     ),
     ("id: centre", "id: centre\n    disposition_key: $set", "disposition_key"),
     ("id: centre", "id: centre\n    disposition_key: __proto__", "a key is empty, too long"),

@@ -208,12 +208,26 @@ async def test_of_two_on_their_way_both_are_dropped_when_the_first_fails(applied
     assert list(dict.fromkeys(rig.told())) == in_order(6)
 
 
+async def test_what_was_polled_behind_a_batch_whose_partitions_moved_comes_again() -> None:
+    rig = Rig()
+    rig.publish.clear()
+    await rig.log.append([said(TELEPHONY_EVENTS, "t:j", f"{n}.1") for n in (7, 8)])
+    await rig.say(6)
+    await rig.turn()
+    rig.log.consumer = lambda *_: rig.consumer  # type: ignore[method-assign]  # goes on
+    rig.log.move_partitions()
+    rig.publish.set()  # so the first batch learns of it, and what is polled then stands anew
+    await rig.run_until(6)
+    assert list(dict.fromkeys(rig.told())) == [("7.1", 1), ("8.1", 2), *in_order(6)]
+
+
 async def test_what_is_written_is_made_durable_before_the_processor_stops() -> None:
     rig = Rig()
     rig.publish.clear()
     await rig.say(6)
     stopping = asyncio.Event()
     await rig.turn()
+    rig.log.consumer = lambda *_: rig.consumer  # type: ignore[method-assign]  # goes on
     stopping.set()
     running = asyncio.ensure_future(rig.processor.run(stopping))
     await rig.stands(loads=1, saves=1)

@@ -51,6 +51,15 @@ def test_a_tenant_that_lists_no_agents_takes_any() -> None:
     assert check(taken(), changed(agents=()), NOW_MS)[1] == KEY
 
 
+def test_a_rotated_key_knows_its_tokens_while_its_older_secret_lives() -> None:
+    rotated = msgspec.structs.replace(
+        KEY, sha256=sha256(b"two").hexdigest(), older_sha256=KEY.sha256
+    )
+    tenant = msgspec.structs.replace(TENANT, credentials=(rotated,))
+    assert check(taken(), tenant, NOW_MS)[1].sha256 == KEY.sha256
+    assert check(taken(seal(CLAIMS, rotated)), tenant, NOW_MS)[1] == rotated
+
+
 def changed(**fields: Any) -> Tenant:
     return msgspec.structs.replace(TENANT, **fields)
 

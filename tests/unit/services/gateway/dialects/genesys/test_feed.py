@@ -107,6 +107,24 @@ async def test_a_whole_call() -> None:
         await ada.nothing()
 
 
+async def test_a_hold_of_the_whole_call_holds_everybody_who_talks() -> None:
+    async with centre_of() as centre:
+        ada, bela = await listen(centre), await listen(centre, "agent-2")
+        await talk(centre, "c-1", ["agent-1"])
+        await centre.tell("demo", "c-1", "call.held")
+        assert await ada.states(2) == moved("Established", "Held")
+        await centre.tell("demo", "c-1", "call.agent_joined", agent_id="agent-2")
+        assert await bela.states(1) == moved("Held")
+        await centre.tell("demo", "c-1", "call.held", agent_id="agent-1")
+        await centre.tell("demo", "c-1", "call.retrieved", agent_id="agent-1")
+        await centre.tell("demo", "c-1", "call.retrieved", agent_id="agent-2")
+        await ada.nothing()
+        await bela.nothing()
+        await centre.tell("demo", "c-1", "call.retrieved")
+        assert await ada.states(1) == moved("Established")
+        assert await bela.states(1) == moved("Established")
+
+
 async def test_nothing_of_a_disposition_after_the_release() -> None:
     async with centre_of() as centre:
         await talk(centre)

@@ -2,12 +2,8 @@
 
 import pytest
 
-from services.gateway.dialects.genesys.moves import state_after, states_to_tell
-from shared.contracts.calls import AgentChanged, Change, Phase
-
-
-def change(rule: str, agent_id: str | None = None) -> Change:
-    return Change(kind="event", type="", rule=rule, event_id="", at="", time="", agent_id=agent_id)
+from services.gateway.dialects.genesys.moves import state_of, states_to_tell
+from shared.contracts.calls import AgentChanged, Phase
 
 
 def part(phase: Phase, *, held: bool = False) -> AgentChanged:
@@ -15,29 +11,21 @@ def part(phase: Phase, *, held: bool = False) -> AgentChanged:
 
 
 @pytest.mark.parametrize(
-    ("before", "rule", "of", "now", "after"),
+    ("held", "now", "state"),
     [
-        (None, "started", None, part(Phase.RINGING), "Ringing"),
-        ("Ringing", "joined", "agent-1", part(Phase.ACTIVE), "Established"),
-        (None, "data_attached", None, part(Phase.ACTIVE), "Established"),
-        ("Established", "held", "agent-1", part(Phase.ACTIVE, held=True), "Held"),
-        ("Held", "data_attached", None, part(Phase.ACTIVE, held=True), "Held"),
-        ("Held", "retrieved", "agent-1", part(Phase.ACTIVE), "Established"),
-        ("Established", "held", None, part(Phase.ACTIVE), "Held"),
-        ("Held", "data_attached", None, part(Phase.ACTIVE), "Held"),
-        ("Held", "joined", "agent-2", part(Phase.ACTIVE), "Held"),
-        ("Held", "retrieved", None, part(Phase.ACTIVE), "Established"),
-        ("Established", "held", "agent-2", part(Phase.ACTIVE), "Established"),
-        ("Ringing", "held", None, part(Phase.RINGING), "Ringing"),
-        ("Held", "disconnected", None, part(Phase.WRAP_UP), "Released"),
-        ("Released", "wrap_up_over", "agent-1", part(Phase.RELEASED), "Completed"),
-        ("Completed", "came_back", "agent-1", part(Phase.ACTIVE), "Established"),
+        (False, part(Phase.RINGING), "Ringing"),
+        (True, part(Phase.RINGING), "Ringing"),
+        (False, part(Phase.ACTIVE), "Established"),
+        (False, part(Phase.ACTIVE, held=True), "Held"),
+        (True, part(Phase.ACTIVE), "Held"),
+        (True, part(Phase.ACTIVE, held=True), "Held"),
+        (False, part(Phase.WRAP_UP), "Released"),
+        (True, part(Phase.WRAP_UP), "Released"),
+        (False, part(Phase.RELEASED), "Completed"),
     ],
 )
-def test_the_state_after_a_change(
-    before: str | None, rule: str, of: str | None, now: AgentChanged, after: str
-) -> None:
-    assert state_after(change(rule, of), now, before) == after
+def test_the_state_of_an_agent(held: bool, now: AgentChanged, state: str) -> None:
+    assert state_of(now, held=held) == state
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -392,6 +393,32 @@ async def test_a_password_taken_away_ends_the_socket() -> None:
         assert reply["successful"]
 
 
+@pytest.mark.parametrize("gone", ["password", "agent", "tenant"])
+async def test_a_held_connect_is_let_go_when_its_agent_may_listen_no_more(gone: str) -> None:
+    async with centre_of() as centre:
+        ada, bela = await listen(centre), await listen(centre, "agent-2")
+        held = [asyncio.create_task(one.post(CONNECT)) for one in (ada, bela)]
+        async with asyncio.timeout(5):
+            while any(one.unattended_s is not None for one in served(centre).bayeux.sessions):
+                await asyncio.sleep(0.01)
+        served(centre).dismiss()
+        assert len(served(centre).bayeux.sessions) == 2
+        tenant = demo_tenant()
+        if gone == "password":
+            give_password(centre, "new")
+        elif gone == "agent":
+            tenant = msgspec.structs.replace(tenant, agents=tenant.agents[1:])
+            centre.desk.__dict__["tenants"] = FileTenantDirectory([tenant])
+        else:
+            centre.desk.__dict__["tenants"] = FileTenantDirectory([])
+        async with asyncio.timeout(5):
+            (reply,) = await held[0]
+        assert reply["error"] == "402::Unknown client"
+        assert held[1].done() == (gone == "tenant")
+        held[1].cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+
+
 async def test_stopping_answers_what_is_held_at_once() -> None:
     async with centre_of() as centre:
         polling = await listen(centre)
@@ -429,6 +456,26 @@ async def test_who_has_left_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
             await post(centre, CONNECT | {"clientId": reply["clientId"]}, basic())
         )
         assert reply["error"] == "402::Unknown client"
+
+
+async def test_a_handshake_names_the_client_once_by_a_cookie_that_opens_nothing() -> None:
+    async with centre_of() as centre:
+        first = await post(centre, HANDSHAKE, basic())
+        cookie = first.headers["Set-Cookie"]
+        assert re.fullmatch(
+            r"BAYEUX_BROWSER=[0-9a-f]{32}; HttpOnly; Path=/; SameSite=Strict", cookie
+        )
+        again = await post(centre, HANDSHAKE, basic())  # the client sends it along
+        assert "Set-Cookie" not in again.headers
+        centre.client.session.cookie_jar.clear()
+        (reply,) = await answer(first)
+        connect_ = CONNECT | {"clientId": reply["clientId"], "advice": {"timeout": 0}}
+        assert "Set-Cookie" not in (await post(centre, connect_, basic())).headers
+        assert (await post(centre, HANDSHAKE, {"Cookie": cookie})).status == 401
+        query = urlencode({"message": json.dumps([HANDSHAKE])})
+        script_ = await centre.client.get(f"{URL}?{query}", headers=basic())
+        assert script_.headers["Set-Cookie"].startswith("BAYEUX_BROWSER=")
+        assert script_.headers["Set-Cookie"] != cookie
 
 
 async def test_how_long_somebody_listened_is_no_latency() -> None:

@@ -18,7 +18,7 @@ from shared.contracts import limits
 from shared.contracts.calls import Call, Phase
 from shared.contracts.instants import from_wire
 from shared.contracts.subjects import Subject
-from shared.contracts.tenants import Credential, Tenant
+from shared.contracts.tenants import Credential, RateLimits, Rates, Tenant
 from shared.contracts.topics import DISPOSITION_EVENTS, TELEPHONY_EVENTS
 from tests.support.centre import Centre, demo_tenant, running_centre
 
@@ -294,8 +294,11 @@ async def test_the_largest_custom_fields_are_kept_with_all_the_rest(centre: Cent
 
 
 async def test_both_routes_share_one_rate_of_the_partner_s() -> None:
-    async with running_centre(DEMO, NORTH, dialects=(Zipteams(per_minute=2),)) as centre:
-        assert (await ingest(centre, recorded()))[0] == 200
+    rates = RateLimits(credential=Rates(zipteams=2))
+    demo, north = replace(DEMO, rate_limits=rates), replace(NORTH, rate_limits=rates)
+    async with running_centre(demo, north, dialects=(Zipteams(),)) as centre:
+        several = [recorded(call_id) for call_id in ("r1", "r2", "r3")]
+        assert (await ingest(centre, *several))[0] == 200  # once, however many calls
         assert (await put(centre))[0] == 200
         for status, body in (await put(centre), await ingest(centre, recorded())):
             assert (status, body["message"]) == (
