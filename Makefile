@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run test check fault fuzz bench lock clean
+.PHONY: help run test lint check fault fuzz bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -32,11 +32,13 @@ test: $(VENV)/.dev ## every test, against real parts; installs what it needs
 	@bash tests/support/parts.sh
 	@$(BIN)/pytest -q -ra --cov --cov-branch $(ARGS)
 
-check: $(VENV)/.dev ## format, lint, types, layers, the quick tests: before each commit
+lint: $(VENV)/.dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+check: lint ## the same and the quick tests: before each commit
 	@$(BIN)/pytest -q -n auto -m "not e2e and not crash and not sip and not cluster and not fault" --ignore=tests/simulation tests
 
 ROUNDS ?= 50

@@ -63,6 +63,7 @@ def say_where(settings: Settings, tenants: TenantDirectory, port: int, admin_por
     ]
     if demo:
         lines += [
+            f"  toolbar   {url}/toolbar/demo",
             "",
             "  demo keys, as Authorization: Bearer",
             "    demo-key         read, dispose    demo-switch-key  tell events",

@@ -26,6 +26,7 @@ from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.sse import ROUTES as STREAM
 from services.gateway.push.sse import end_streams
 from services.gateway.route import Route
+from services.gateway.toolbar.files import ROUTES as TOOLBAR
 from services.gateway.verdicts import Waiters
 from services.settings import Settings
 from shared.contracts import limits
@@ -166,4 +167,4 @@ def _layout(settings: Settings) -> Layout:
 
 
 DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())
-MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE)
+MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE, *TOOLBAR)

@@ -1,7 +1,7 @@
 """The gateway as one aiohttp application: route tables in, application out."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 import orjson
@@ -21,11 +21,16 @@ from services.gateway.routes import (
     events,
     reports,
     subjects,
+    toolbar,
+    wrap_up,
 )
+from services.gateway.toolbar.entering import answer_preflight
 from shared.contracts.limits import BODY_BYTES_MAX
 
 NATIVE: Final = (
     *dispositions.ROUTES,
+    *wrap_up.ROUTES,
+    *toolbar.ROUTES,
     *events.ROUTES,
     *calls.ROUTES,
     *subjects.ROUTES,
@@ -63,9 +68,14 @@ def build_app(
     app[TABLE] = table
     for route in table:
         handler = serve(route, desk)
+        methods: list[str] = [route.method]
         app.router.add_route(route.method, route.path, handler, expect_handler=expect)
         if route.method == "GET" and not _is_stream(route):
             app.router.add_route("HEAD", route.path, handler, expect_handler=expect)
+            methods.append("HEAD")
+        if route.toolbar:
+            asked = partial(answer_preflight, desk=desk, methods=(*methods, "OPTIONS"))
+            app.router.add_route("OPTIONS", route.path, asked)
     return app
 
 

@@ -10,8 +10,11 @@ from shared.contracts.instants import to_wire, to_wire_or_none
 _SHOWN: Final = ("customer_id", "campaign_id", "project_id", "record_id")
 
 
-def call_json(view: CallView) -> dict[str, Any]:
-    """The call with its agents and what they have said; absent is what is not known."""
+def call_json(view: CallView, only: str | None = None) -> dict[str, Any]:
+    """The call with its agents and what they have said; absent is what is not known.
+
+    Of what was said of it one agent is shown their own alone, if `only` names one.
+    """
     call = view.call
     shown: dict[str, Any] = {
         "id": call.id,
@@ -30,7 +33,7 @@ def call_json(view: CallView) -> dict[str, Any]:
         "released_at": to_wire_or_none(call.released_ms),
         "by": call.by,
         "cause": call.cause or None,
-        "agents": [_agent(agent, view.dispositions.agent(agent.agent_id)) for agent in call.agents],
+        "agents": [_agent(agent, _said(view, agent.agent_id, only)) for agent in call.agents],
     }
     return _known(shown, keep=("direction", "started_at"))
 
@@ -48,6 +51,10 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             "previous": None if verdict.previous is None else _previous(verdict.previous),
         }
     )
+
+
+def _said(view: CallView, agent_id: str, only: str | None) -> AgentDispositions | None:
+    return view.dispositions.agent(agent_id) if only in (None, agent_id) else None
 
 
 def _agent(agent: AgentOnCall, said: AgentDispositions | None) -> dict[str, Any]:

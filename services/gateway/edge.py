@@ -12,12 +12,12 @@ from typing import Final
 import structlog
 from aiohttp import hdrs, web
 
-from services.gateway.auth import authenticate
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
 from services.gateway.problems import Problem, explain
 from services.gateway.rates import Counted
-from services.gateway.route import FOUND, LISTENED, STREAM, Route
+from services.gateway.route import FOUND, LISTENED, SHARED, STREAM, TOOLBAR, Route
+from services.gateway.toolbar.entering import asker_of, enter
 from shared.contracts.ids import is_id
 
 Observe = Callable[[str, int, float], None]
@@ -41,9 +41,9 @@ def serve(route: Route, desk: Desk) -> Served:
 
     async def served(request: web.Request) -> web.StreamResponse:
         check_ids(request, names)
+        enter(request, desk, route)
         if route.scope is not None:
-            found = request[FOUND] = authenticate(request, desk.tenants, route.scope)
-            await desk.rates.count(what, found.tenant, found.credential.id)
+            await desk.rates.count(what, request[FOUND].tenant, asker_of(request))
         if route.body_bytes_max is not None:
             request = _with_limit(request, route.body_bytes_max)
         return await route.handler(request, desk)
@@ -87,6 +87,8 @@ def edge(
             raise
         except Exception as error:  # noqa: BLE001 - the edge: nothing may fall through
             response = _told(request, error, prefixes)
+        if SHARED in request and not response.prepared:
+            response.headers.update(request[SHARED])
         seconds = perf_counter() - began
         route = request.match_info.route.resource
         name = "none" if route is None else route.canonical
@@ -135,4 +137,6 @@ def _with_limit(request: web.Request, bytes_max: int) -> web.Request:
     clone = request.clone(client_max_size=bytes_max)
     if FOUND in request:
         clone[FOUND] = request[FOUND]
+    if TOOLBAR in request:
+        clone[TOOLBAR] = request[TOOLBAR]
     return clone

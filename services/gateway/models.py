@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from services.gateway.toolbar.tokens import TTL_S_DEFAULT, TTL_S_MAX
 from shared.contracts import limits
 from shared.contracts.ids import ID_PATTERN
 from shared.contracts.instants import RFC_3339, from_wire
@@ -51,6 +52,43 @@ class DispositionBody(_Model):
     pause_reason: Annotated[str, Field(max_length=limits.TEXT_CHARS_MAX)] | None = None
     release_after: bool = False
     """End the agent's wrap-up with it."""
+
+
+class ExtensionBody(_Model):
+    """More time for one agent's wrap-up, from its present deadline on."""
+
+    agent_id: Id
+    seconds: Annotated[int, Field(ge=1, le=limits.EXTENSION_S_MAX)]
+
+
+class ExtendedView(_Model):
+    """`repeated`: it was asked for before, under the same key, and not done again."""
+
+    outcome: Literal["extended", "repeated"]
+    call_id: str
+    agent_id: str
+    wrap_up_ends_at: At | None = None
+
+
+class PendingExtensionView(_Model):
+    """Not known to be applied; asking again with the same key is safe."""
+
+    outcome: Literal["pending"]
+
+
+class ToolbarTokenBody(_Model):
+    """Which agent's toolbar the token is for, and for how long."""
+
+    agent_id: Id
+    ttl_s: Annotated[int, Field(ge=1, le=TTL_S_MAX)] = TTL_S_DEFAULT
+
+
+class ToolbarTokenView(_Model):
+    """For a page to hold; it opens nothing but this agent's part of its own calls."""
+
+    token: str
+    agent_id: str
+    expires_at: At
 
 
 class PreviousView(_Model):

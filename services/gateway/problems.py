@@ -36,6 +36,7 @@ PROBLEMS: Final = {
     "too_slow": Row(408, "The body did not arrive in time"),
     "agent_not_on_call": Row(409, "The agent has no part in this call"),
     "already_disposed": Row(409, "The agent has already disposed this call"),
+    "not_in_wrap_up": Row(409, "The agent is not in wrap-up"),
     "subject_in_call": Row(409, "Agents are handling it now"),
     "conflict": Row(409, "It can't be changed so"),
     "too_large": Row(413, "The body is too large"),

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from services.gateway.desk import Desk
+from services.gateway.toolbar.tokens import Claims
 from shared.runtime.tenants import Found
 
 Handler = Callable[[web.Request, Desk], Awaitable[web.StreamResponse]]
@@ -25,6 +26,12 @@ CHALLENGED: Final = {"WWW-Authenticate": "the kind of credential that is needed"
 
 FOUND: Final = web.RequestKey("found", Found)
 """Whose credential the request came with; set for every route that names a scope."""
+
+TOOLBAR: Final = web.RequestKey("toolbar", Claims)
+"""What the toolbar token says that the request came with; not there for a key."""
+
+SHARED: Final = web.RequestKey("shared", dict[str, str])
+"""By which headers a page of another origin may read the answer; set where toolbars ask."""
 
 LISTENED: Final = web.ResponseKey("listened", bool)
 """True for an answer that was held back on purpose: how long it took is no latency."""
@@ -112,6 +119,8 @@ class Route:
         operation_id: unique among all routes.
         scope: the native API's: the bearer credential is checked for it before the handler runs,
             which finds it as `request[FOUND]`. None: open, or the dialect checks its own.
+        toolbar: a toolbar token opens it as well, for its agent alone: the handler sees to that
+            by `request.get(TOOLBAR)`. Pages of the tenants' origins may read its answers.
         security: which scheme /openapi.json names where `scope` is None: `ozonetel`, `basic` ...
         request: what the body must be; `requests` where it may be of several media types.
         may_be_empty: no body at all means as much as an empty object.
@@ -129,6 +138,7 @@ class Route:
     operation_id: str
     summary: str
     scope: Scope | None = None
+    toolbar: bool = False
     security: str | None = None
     request: type[BaseModel] | None = None
     requests: tuple[Body, ...] = ()

@@ -23,6 +23,12 @@ Text = Annotated[
 ]
 Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,39}\])(:[0-9]{1,5})?$", max_length=280
+    ),
+]
 Rate = Annotated[int, Meta(ge=1, le=limits.RATE_MAX)]
 UserDataKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_ :-]{0,127}$")]
 
@@ -172,6 +178,7 @@ class TenantForm(_Form, frozen=True):
     agents: tuple[AgentForm, ...] = ()
     credentials: tuple[CredentialForm, ...] = ()
     sources: tuple[SourceForm, ...] = ()
+    toolbar_origins: tuple[Origin, ...] = ()
     rate_limits: RateLimitsForm = field(default_factory=RateLimitsForm)
 
     def tenant(self) -> Tenant:
@@ -205,6 +212,7 @@ class TenantForm(_Form, frozen=True):
             codes=tuple(code.read() for code in self.codes),
             credentials=tuple(key.read(demo=self.demo) for key in self.credentials),
             sources=tuple(source.read() for source in self.sources),
+            toolbar_origins=self.toolbar_origins,
             rate_limits=self.rate_limits.read(),
         )
 

@@ -13,6 +13,7 @@ TEXT_CHARS_MAX: Final = 256  # phone numbers, causes, reasons, codes
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 AGENTS_PER_CALL_MAX: Final = 64
 WRAP_UP_S_MAX: Final = 24 * 3600
+EXTENSION_S_MAX: Final = 3600  # that an agent may ask for at once
 IDEMPOTENCY_KEPT_MS: Final = 24 * 3600 * 1000
 LOG_KEPT_MS: Final = 7 * 24 * 3600 * 1000  # of what every group has read; streams resume within it
 VERDICTS_PER_CALL_MAX: Final = 512  # oldest first beyond it, however young

@@ -125,6 +125,7 @@ EventData = (
 
 TIMER_DUE: Final = "call.timer_due"
 CALL_RELEASED: Final = "call.released"
+WRAP_UP_EXTENDED: Final = "call.wrap_up_extended"
 
 EVENT_TYPES: Final[dict[str, type[EventData]]] = {
     "call.started": CallStarted,
@@ -135,7 +136,7 @@ EVENT_TYPES: Final[dict[str, type[EventData]]] = {
     "call.retrieved": CallRetrieved,
     "call.data_attached": DataAttached,
     "call.disconnected": CallDisconnected,
-    "call.wrap_up_extended": WrapUpExtended,
+    WRAP_UP_EXTENDED: WrapUpExtended,
     CALL_RELEASED: CallReleased,
     TIMER_DUE: TimerDue,
 }

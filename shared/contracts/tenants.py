@@ -110,6 +110,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
         project_time_zones: of projects whose wall clock is not the tenant's.
         rate_limits: how often its credentials may ask, each and together.
         project_ids, campaign_ids, subtenant_ids: what older dialects name; others are refused.
+        toolbar_origins: of pages that may hold toolbar tokens, as browsers write them.
         sources: switches to connect to; one that posts its events itself needs no entry.
     """
 
@@ -132,6 +133,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     codes: tuple[Code, ...] = ()
     credentials: tuple[Credential, ...] = ()
     sources: tuple[Source, ...] = ()
+    toolbar_origins: tuple[str, ...] = ()
     rate_limits: RateLimits = RateLimits()
 
     def agent(self, agent_id: str) -> Agent | None:

@@ -188,7 +188,7 @@ CLIENTS: Final = {
         not_taken=(422,),
     ),
     # Who has it already is sent nothing: 304.
-    "a reader": Client("^/(docs|console|openapi|asyncapi)", {}, not_taken=(304,)),
+    "a reader": Client("^/(docs|console|openapi|asyncapi|toolbar)", {}, not_taken=(304,)),
 }
 
 

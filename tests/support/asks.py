@@ -172,6 +172,17 @@ ASKS: Final[dict[str, tuple[Ask, ...]]] = {
             {"agent_id": "{agent}", "code": "Sale", "comment": "yes", "pause_after": False},
         ),
     ),
+    "extendWrapUp": (
+        Ask(
+            "POST",
+            "/v1/calls/{ended}/wrap-up-extension",
+            _NATIVE,
+            {"agent_id": "{agent}", "seconds": 30},
+        ),
+    ),
+    "giveToolbarToken": (
+        Ask("POST", "/v1/toolbar-tokens", _NATIVE, {"agent_id": "{agent}", "ttl_s": 60}),
+    ),
     "showRequest": (Ask("GET", "/v1/requests/{request}", _NATIVE),),
     "listCalls": (Ask("GET", "/v1/calls?agent_id={agent}", _NATIVE),),
     "showCall": (Ask("GET", "/v1/calls/{call}", _NATIVE),),
@@ -312,6 +323,7 @@ NOBODYS: Final = {
     "user_id": "77",
     "agent": "nobody-1",
     "call": "7712171",
+    "ended": "7712171",
     "recorded": "recorded-3",
     "customer": "11111111-2222-4333-8444-555555555555",
     "campaign": "99999999-2222-4333-8444-555555555555",
@@ -371,7 +383,11 @@ async def settle_in(centre: Centre, world: World) -> dict[str, str]:
     ):
         asked = NamingAsked(subject=subject, dialect="test", data=data)
         await centre.desk.subjects.ask(found, asked)
-    known = dict(world) | {"device": device_id(tenant, world["agent"]), "fresh": "f-0"}
+    ended = f"{call}-ended"
+    await centre.tell(tenant, ended, "call.agent_joined", **agent)
+    await centre.tell(tenant, ended, "call.disconnected")
+    known = dict(world) | {"ended": ended}
+    known |= {"device": device_id(tenant, world["agent"]), "fresh": "f-0"}
     verdict = await _json(centre, ASKS["disposeCall"][0].filled(known))
     known["request"] = verdict["request_id"]
     known["token"] = await fresh_token(centre, known)

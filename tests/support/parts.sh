@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need: Kafka's jars by Maven, the CometD client and the AsyncAPI parser by
-# npm, and Debian packages where one is missing and we may. mongod and hadolint come with the locked
+# Installs what the tests need: Kafka's jars by Maven, the CometD client, the AsyncAPI parser and axe
+# by npm, and Debian packages where one is missing and we may. mongod and hadolint come with the locked
 # test tools. Quick when nothing is to be done. A part that can't be had is skipped by its tests,
 # with a reason; with CI=true it is a failure here.
 set -u
@@ -50,7 +50,7 @@ kafka_jars() {
 }
 
 # What npm brings: the CometD client of tests/support/cometd_clients.py, the AsyncAPI parser of
-# tests/support/asyncapi_parser.py. Every package by the hash in the lock file; a half-made folder is
+# tests/support/asyncapi_parser.py, the rules of accessibility of tests/support/browser.py. Every package by the hash in the lock file; a half-made folder is
 # not taken.
 npm_packages() {
   here=$(cd "$(dirname "$0")" && pwd)
@@ -70,6 +70,11 @@ kafka_jars || {
 
 npm_packages cometd || {
   echo "parts: no CometD client (its tests will be skipped)" >&2
+  [ "${CI:-}" = true ] && exit 1
+}
+
+npm_packages axe || {
+  echo "parts: no axe (the toolbar's tests will be skipped)" >&2
   [ "${CI:-}" = true ] && exit 1
 }
 

@@ -86,14 +86,24 @@ class Follower:
             self.position = after(self.position, record)
             if record.key.partition(":")[0] == self._queue.tenant:
                 event = tell(record, self.position)
-                told += [] if event is None else [event]
+                told += [event] if event is not None and self._is_for_it(event) else []
         return told
+
+    def _is_for_it(self, event: Told) -> bool:
+        return self._queue.agent is None or self._queue.agent in event.agents
 
 
 async def follow(
-    hub: Hub, tenant: str, topics: Iterable[str] = TOLD, since: Position | None = None
+    hub: Hub,
+    tenant: str,
+    topics: Iterable[str] = TOLD,
+    since: Position | None = None,
+    *,
+    agent: str | None = None,
 ) -> Follower:
     """A follower from now on, or since a position of an earlier one with the same topics.
+
+    With `agent` it is given what is about this agent alone.
 
     A position further than the log's end is of a log that is gone: a gap comes first.
 
@@ -101,7 +111,7 @@ async def follow(
         ValueError: the position names other partitions than the log has.
         Unavailable: too many follow already, or the log does not answer.
     """
-    queue = LiveQueue(tenant, frozenset(topics))
+    queue = LiveQueue(tenant, frozenset(topics), agent)
     hub.enter(queue)  # first, for the hub stands nowhere while it has no clients
     try:
         await hub.ready()

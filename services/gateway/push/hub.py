@@ -7,6 +7,7 @@ the hub's is told in `follower`.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -40,7 +41,8 @@ class Hub:
         self._wanted = asyncio.Event()
         self._moved = asyncio.Event()  # set once, then replaced, at each move
         self._clients: set[LiveQueue] = set()
-        self._live: dict[str, list[LiveQueue]] = {}  # by tenant
+        # By tenant, and within it by the agent it is about; None: everybody.
+        self._live: dict[str, dict[str | None, list[LiveQueue]]] = {}
         self._closed = False
 
     async def run(self) -> None:
@@ -101,7 +103,7 @@ class Hub:
 
     def join(self, queue: LiveQueue) -> Position:
         """Offer everything from the returned position on."""
-        self._live.setdefault(queue.tenant, []).append(queue)
+        self._live.setdefault(queue.tenant, {}).setdefault(queue.agent, []).append(queue)
         return self.position
 
     def leave(self, queue: LiveQueue) -> None:
@@ -110,10 +112,13 @@ class Hub:
         self._clients.discard(queue)
 
     def _retire(self, queue: LiveQueue) -> None:
-        live = self._live.get(queue.tenant, [])
+        of_tenant = self._live.get(queue.tenant, {})
+        live = of_tenant.get(queue.agent, [])
         if queue in live:
             live.remove(queue)
         if not live:
+            of_tenant.pop(queue.agent, None)
+        if not of_tenant:
             self._live.pop(queue.tenant, None)
 
     def _move(self) -> None:
@@ -151,18 +156,23 @@ class Hub:
     def _offer_gap(self, start: Position) -> None:
         for tenant in tuple(self._live):
             told = gap(tenant, self.position, start, self.clock.now_ms())
-            self._offer_to(tuple(self._live[tenant]), told)
+            self._offer_to([one for live in self._live[tenant].values() for one in live], told)
 
     def _offer(self, record: Record, position: Position) -> None:
         live = self._live.get(record.key.partition(":")[0])
         if live is None:
             return
-        queues = tuple(queue for queue in live if record.topic in queue.topics)
-        told = tell(record, position) if queues else None
-        if told is not None:
-            self._offer_to(queues, told)
+        queues = [queue for queue in live.get(None, ()) if record.topic in queue.topics]
+        some_for_agents = len(live) > (None in live)
+        told = tell(record, position) if queues or some_for_agents else None
+        if told is None:
+            return
+        if some_for_agents:
+            about = (queue for agent in told.agents for queue in live.get(agent, ()))
+            queues += [queue for queue in about if record.topic in queue.topics]
+        self._offer_to(queues, told)
 
-    def _offer_to(self, queues: tuple[LiveQueue, ...], told: Told) -> None:
+    def _offer_to(self, queues: Sequence[LiveQueue], told: Told) -> None:
         for queue in queues:
             if not queue.offer(told):
                 self._retire(queue)

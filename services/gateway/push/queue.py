@@ -28,8 +28,9 @@ async def until(event: asyncio.Event, wait_s: float) -> None:
 class LiveQueue:
     """The hub's end is `offer` and `close`; the client's is `take`."""
 
-    def __init__(self, tenant: str, topics: frozenset[str]) -> None:
+    def __init__(self, tenant: str, topics: frozenset[str], agent: str | None = None) -> None:
         self.tenant: Final = tenant
+        self.agent: Final = agent  # who alone it is about; None: everybody
         self.topics: Final = topics
         self._queued: deque[Told] = deque()
         self._stirred = asyncio.Event()

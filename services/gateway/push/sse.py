@@ -19,7 +19,8 @@ from services.gateway.push.position import POSITION_CHARS_MAX, Position
 from services.gateway.push.queue import Closing, TooSlow
 from services.gateway.push.told import dropped
 from services.gateway.queries import Query
-from services.gateway.route import FOUND, STREAM, Body, Parameter, Route
+from services.gateway.route import FOUND, SHARED, STREAM, TOOLBAR, Body, Parameter, Route
+from services.gateway.toolbar.entering import agent_of
 from shared.contracts.errors import Refused, Unavailable
 from shared.contracts.topics import TOLD
 
@@ -45,7 +46,8 @@ _HEADERS: Final = {
 async def stream(request: web.Request, desk: Desk) -> web.StreamResponse:
     """Send what is told until the client leaves, reads too slowly, or the gateway stops.
 
-    It ends, too, once its key is revoked.
+    It ends, too, once its key is revoked. A toolbar token is told of its agent alone, and no longer
+    than it holds.
 
     Raises:
         Invalid: no such topic.
@@ -56,10 +58,10 @@ async def stream(request: web.Request, desk: Desk) -> web.StreamResponse:
     topics, since = asked_topics(query), asked_position(request, query)
     tenant = request[FOUND].tenant.id
     try:
-        follower = await follow(request.app[HUB], tenant, topics, since)
+        follower = await follow(request.app[HUB], tenant, topics, since, agent=agent_of(request))
     except ValueError as error:
         raise Refused("bad_request", str(error)) from None
-    response = web.StreamResponse(headers=_HEADERS)
+    response = web.StreamResponse(headers={**_HEADERS, **request.get(SHARED, {})})
     try:
         with contextlib.suppress(ConnectionError, TimeoutError):
             await response.prepare(request)
@@ -111,7 +113,7 @@ async def _send_all(
     await _write(response, request, _HELLO + _id_line(follower))
     quiet_since = now = asyncio.get_running_loop().time()
     try:
-        while request.transport is not None and desk.tenants.stands(found):
+        while request.transport is not None and _stands(request, desk):
             wait_s = min(LOOK_S, max(0.0, quiet_since + HEARTBEAT_S - now))
             told = await follower.take(events_max=EVENTS_PER_WRITE_MAX, wait_s=wait_s)
             now = asyncio.get_running_loop().time()
@@ -129,6 +131,13 @@ async def _send_all(
         await _write(response, request, b": closing\n\n")
     except Unavailable:
         await _write(response, request, b": the log does not answer\n\n")
+
+
+def _stands(request: web.Request, desk: Desk) -> bool:
+    """Whether what the request came with would still be let in."""
+    claims = request.get(TOOLBAR)
+    over = claims is not None and desk.clock.now_ms() >= claims.expires_ms
+    return not over and desk.tenants.stands(request[FOUND])
 
 
 def _id_line(follower: Follower) -> bytes:
@@ -159,6 +168,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         operation_id="followStream",
         summary="Follow calls, dispositions, user events and switch commands as they happen",
         scope="read",
+        toolbar=True,
         tag="stream",
         parameters=(TOPICS, LAST_EVENT_ID, SINCE),
         responses={

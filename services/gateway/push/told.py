@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+import msgspec
 import orjson
 import structlog
+from msgspec import Struct
 
 from services.gateway.push.position import Position
 from shared.contracts.envelope import Event, Record, from_record
@@ -21,6 +23,20 @@ DROPPED: Final = "stream.dropped"
 _SOURCE: Final = "/aftercall/gateway"
 
 _logger: Final = structlog.get_logger()
+
+
+class _Agent(Struct, frozen=True):
+    agent_id: str
+
+
+class _Named(Struct, frozen=True):
+    """Where the data of told events names agents."""
+
+    agent_id: str | None = None
+    agents: tuple[_Agent, ...] = ()
+
+
+_named: Final = msgspec.json.Decoder(_Named)
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,16 @@ class Told:
     topic: str
     event: Event
     position: Position
+
+    @cached_property
+    def agents(self) -> frozenset[str]:
+        """Whom the event is about: who said it, or has a part in the call."""
+        try:
+            named = _named.decode(self.event.data or b"{}")
+        except msgspec.MsgspecError:
+            return frozenset()
+        own = () if named.agent_id is None else (named.agent_id,)
+        return frozenset((*own, *(agent.agent_id for agent in named.agents)))
 
     @cached_property
     def frame(self) -> bytes:

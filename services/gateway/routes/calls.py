@@ -11,6 +11,7 @@ from services.gateway.models import CallsPage, CallView, CodesView, HistoryView
 from services.gateway.problems import Invalid
 from services.gateway.queries import AGENT, CURSOR, LIMIT, Query, bad_cursor
 from services.gateway.route import FOUND, JSON, Body, Parameter, Route
+from services.gateway.toolbar.entering import agent_of, bound_agent
 from shared.contracts.calls import Phase
 from shared.contracts.errors import Refused
 from shared.contracts.tenants import Code
@@ -23,7 +24,8 @@ _FILTERS: Final = (PHASE, AGENT, CURSOR, LIMIT)
 async def list_calls(request: web.Request, desk: Desk) -> web.Response:
     """One page of calls, newest first."""
     query = Query(request, *_FILTERS)
-    phase, agent_id, limit = query.text("phase"), query.id("agent_id"), query.limit()
+    phase, limit = query.text("phase"), query.limit()
+    agent_id = bound_agent(request, query.id("agent_id"))
     if phase is not None and phase not in PHASES:
         raise Invalid(f"phase: one of {PHASES}", [{"field": "phase", "detail": "not a phase"}])
     cursor = query.cursor()
@@ -34,7 +36,7 @@ async def list_calls(request: web.Request, desk: Desk) -> web.Response:
         )
     except ValueError:
         raise bad_cursor() from None
-    page: dict[str, Any] = {"calls": [call_json(view) for view in views]}
+    page: dict[str, Any] = {"calls": [call_json(view, agent_of(request)) for view in views]}
     if following is not None:
         page["next"] = following
     return answer(page)
@@ -44,9 +46,10 @@ async def show_call(request: web.Request, desk: Desk) -> web.Response:
     """One call."""
     Query(request)
     view = await desk.call(request[FOUND].tenant, request.match_info["call_id"])
-    if view is None:
+    agent_id = agent_of(request)
+    if view is None or (agent_id is not None and view.call.agent(agent_id) is None):
         raise Refused("unknown_call", "no such call")
-    return answer(call_json(view))
+    return answer(call_json(view, agent_id))
 
 
 async def show_history(request: web.Request, desk: Desk) -> web.Response:
@@ -89,6 +92,7 @@ ROUTES: Final = (
         operation_id="listCalls",
         summary="Calls, newest first",
         scope="read",
+        toolbar=True,
         parameters=_FILTERS,
         responses={200: Body("One page", CallsPage)},
         refuses=("validation", "unavailable"),
@@ -100,6 +104,7 @@ ROUTES: Final = (
         operation_id="showCall",
         summary="One call, its agents and their dispositions",
         scope="read",
+        toolbar=True,
         responses={200: Body("The call", CallView)},
         refuses=("unknown_call", "validation", "unavailable"),
     ),
@@ -120,6 +125,7 @@ ROUTES: Final = (
         operation_id="listCodes",
         summary="The disposition codes",
         scope="read",
+        toolbar=True,
         responses={200: Body("The tree of codes", CodesView)},
         refuses=("validation",),
     ),

@@ -12,6 +12,7 @@ from services.gateway.desk import Desk
 from services.gateway.models import DispositionBody, PendingView, RequestView, VerdictView
 from services.gateway.queries import Query
 from services.gateway.route import FOUND, Body, Parameter, Route
+from services.gateway.toolbar.entering import agent_of, bound_agent
 from shared.contracts.dispositions import Outcome, Policy
 from shared.contracts.errors import Refused
 from shared.contracts.instants import from_wire
@@ -30,6 +31,7 @@ async def dispose(request: web.Request, desk: Desk) -> web.Response:
     """Ask for a disposition and wait for the verdict."""
     tenant = request[FOUND].tenant
     body = checked(DispositionBody, await read_json(request))
+    bound_agent(request, body.agent_id)
     asked = _asked(request.match_info["call_id"], body, tenant, idempotency_key(request))
     verdict = await desk.dispose(tenant, asked)
     if verdict.outcome is not Outcome.PENDING:
@@ -50,6 +52,9 @@ async def show_request(request: web.Request, desk: Desk) -> web.Response:
     entries = [
         msgspec.json.decode(row) for row in await desk.history.of_request(tenant.id, request_id)
     ]
+    agent_id = agent_of(request)
+    if agent_id is not None and any(entry.get("agent_id") != agent_id for entry in entries):
+        raise Refused("not_found", "no such request")
     for entry in entries:
         if "outcome" in entry:
             shown = {name: entry[name] for name in RequestView.model_fields if name in entry}
@@ -84,6 +89,7 @@ ROUTES: Final = (
         operation_id="disposeCall",
         summary="Say how a call has ended, for one agent: at any moment of the call",
         scope="disposition:write",
+        toolbar=True,
         request=DispositionBody,
         parameters=(IDEMPOTENCY_KEY,),
         responses={
@@ -111,6 +117,7 @@ ROUTES: Final = (
         operation_id="showRequest",
         summary="The verdict of one request",
         scope="read",
+        toolbar=True,
         responses={200: Body("The verdict, or `pending`", RequestView)},
         refuses=("validation", "unavailable"),
     ),

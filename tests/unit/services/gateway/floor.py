@@ -30,6 +30,7 @@ from shared.contracts.dispositions import (
 from shared.contracts.envelope import Event, Message, from_record
 from shared.contracts.ids import call_key
 from shared.contracts.instants import to_wire
+from shared.contracts.tenants import Tenant
 from shared.contracts.topics import DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.runtime.ports import Answer, Document, Index
 from tests.support.clock import START_MS, FakeClock
@@ -104,7 +105,12 @@ class Floor:
     """The gateway under test and what stands behind it."""
 
     def __init__(
-        self, *, timeout_s: float = 2.0, waiting_max: int = 4096, append_s: float = 5.0
+        self,
+        *,
+        tenants: Sequence[Tenant] = DEMO,
+        timeout_s: float = 2.0,
+        waiting_max: int = 4096,
+        append_s: float = 5.0,
     ) -> None:
         self.clock = FakeClock()
         self.waiters = Waiters("gateway-1", timeout_s=timeout_s, waiting_max=waiting_max)
@@ -112,7 +118,7 @@ class Floor:
         self.store = MemoryStateStore()
         self.history = MemoryHistoryStore()
         self.desk = Desk(
-            tenants=FileTenantDirectory(DEMO),
+            tenants=FileTenantDirectory(tenants),
             clock=self.clock,
             log=self.log,
             store=self.store,

@@ -104,10 +104,10 @@ async def test_no_route_is_open_by_oversight(floor: Floor) -> None:
 
 async def test_options_tells_the_methods_and_another_method_is_405(floor: Floor) -> None:
     response = await floor.client.options("/v1/calls")
-    assert (response.status, response.headers["Allow"]) == (204, "GET,HEAD")
+    assert (response.status, response.headers["Allow"]) == (204, "GET,HEAD,OPTIONS")
     response = await floor.client.delete("/v1/calls", headers=NATIVE)
     assert await problem(response) == (405, "method_not_allowed")
-    assert response.headers["Allow"] == "GET,HEAD"
+    assert response.headers["Allow"] == "GET,HEAD,OPTIONS"
 
 
 async def test_head_has_no_body(floor: Floor) -> None:

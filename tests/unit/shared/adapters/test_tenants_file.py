@@ -108,6 +108,13 @@ def test_a_project_may_have_a_time_zone_of_its_own(tmp_path: Path) -> None:
     assert [tenant.zone_of(one) for one in ("17", "18")] == ["Asia/Kolkata", "Europe/Berlin"]
 
 
+def test_origins_of_toolbars_are_as_browsers_write_them(tmp_path: Path) -> None:
+    listed = ["https://crm.example", "http://10.0.0.7:8080", "http://[::1]:3000"]
+    origins = f"id: centre\n    toolbar_origins: {listed}"
+    (tenant,) = read_tenants(write(tmp_path, WHOLE.replace("id: centre", origins, 1)))
+    assert tenant.toolbar_origins == tuple(listed)
+
+
 def test_rates_are_the_vendors_where_the_file_says_nothing_else(tmp_path: Path) -> None:
     said = """id: centre
     rate_limits:
@@ -133,6 +140,7 @@ def test_every_rate_there_is_can_be_set(tmp_path: Path) -> None:
     assert tenant.rate_limits == RateLimits(credential=most, tenant=most)
 
 
+ORIGIN = r"\$.tenants\[0\].toolbar_origins\[0\]"
 MISTAKES: list[tuple[str, str, str]] = [
     ("id: centre", "id: centre\n    colour: red", r"unknown field `colour` - at `\$.tenants\[0\]`"),
     ("user_id: 1", "user: 1", r"unknown field `user` - at `\$.tenants\[0\].agents\[0\]`"),
@@ -166,6 +174,13 @@ MISTAKES: list[tuple[str, str, str]] = [
         "id: centre",
         "id: centre\n    project_ids: ['17']\n    project_time_zones: {'18': UTC}",
         "18 is no project of it",
+    ),
+    *(
+        ("id: centre", f"id: centre\n    toolbar_origins: ['{origin}']", ORIGIN)
+        for origin in (
+            *("*", "null", "", "https://", "https://crm.example/", "https://CRM.example"),
+            *("crm.example", "ftp://crm.example", "https://crm.example:123456", "https://a@b"),
+        )
     ),
     ("id: centre", "id: centre\n    project_ids: ['1/7']", "project_ids: 1/7: not an id"),
     ("id: centre", "id: centre\n    campaign_ids: [ok, 'a b']", "campaign_ids: a b: not an id"),

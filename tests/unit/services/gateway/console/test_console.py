@@ -52,7 +52,7 @@ async def test_the_pages_name_only_files_of_their_own_and_pages_beside_them(
         text = await (await client.get(path)).text()
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
         named = re.findall(r"""(?:src|href|from|import|action)=?\s*["']([^"'#]+)["']""", text)
-        assert set(named) <= {*PATHS, "/docs", "/docs/topics"}, path
+        assert set(named) <= {*PATHS, "/docs", "/docs/topics", "/toolbar/demo"}, path
 
 
 @pytest.mark.asyncio

@@ -1,7 +1,9 @@
 """A small log of told events, and how to read what a follower is given of it."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 from typing_extensions import override
 
 from services.gateway.push.follower import Follower
@@ -44,6 +46,21 @@ def tell(log: MemoryLog, number: int, *, topic: str = CALLS_CHANGED, tenant: str
         sequence=number + 1,
     )
     log.put([to_message(event, topic, f"{tenant}:{call}")])
+
+
+def tell_of(log: MemoryLog, number: int, *, topic: str, tenant: str, data: Any) -> None:
+    """Append one told event with this data."""
+    event = Event(
+        id=str(number),
+        source="/test",
+        type="test",
+        subject="call",
+        time_ms=START_MS + number,
+        tenant=tenant,
+        data=msgspec.json.encode(data),
+        sequence=number + 1,
+    )
+    log.put([to_message(event, topic, f"{tenant}:call-{number}")])
 
 
 def tell_many(log: MemoryLog, count: int, start: int = 0) -> None:

@@ -13,7 +13,7 @@ from services.gateway.push.told import GAP, Told
 from shared.contracts.envelope import Message
 from shared.contracts.errors import Unavailable
 from shared.contracts.limits import STREAM_CLIENTS_MAX, STREAM_QUEUE_MAX
-from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TOLD
+from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TOLD, USER_EVENTS
 from shared.runtime.ports import Positions, TopicPartition
 from tests.support.clock import FakeClock
 from tests.unit.services.gateway.push.followed import (
@@ -23,6 +23,7 @@ from tests.unit.services.gateway.push.followed import (
     take_all,
     tell,
     tell_many,
+    tell_of,
 )
 
 START = Position(((0, 0),) * len(TOLD))
@@ -419,3 +420,36 @@ async def test_a_log_that_does_not_answer_is_asked_again(
     assert ids(await take_all(follower)) == ["demo-calls.changed-1"]
     tail.cancel()
     await asyncio.gather(tail, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_an_agent_is_told_of_its_own_calls_alone_live_and_from_the_log(
+    hub: Hub, log: ForgetfulLog
+) -> None:
+    live = await follow(hub, "demo", agent="agent-1")
+    some = await follow(hub, "demo", [USER_EVENTS], agent="agent-1")
+    everybody = await follow(hub, "demo")
+    for follower in (live, some, everybody):
+        await take_all(follower)
+    told = [
+        (CALLS_CHANGED, "demo", {"agents": [{"agent_id": "agent-1"}, {"agent_id": "agent-2"}]}),
+        (CALLS_CHANGED, "demo", {"agents": [{"agent_id": "agent-2"}]}),
+        (CALLS_CHANGED, "demo", {"agents": []}),
+        (DISPOSITION_EVENTS, "demo", {"agent_id": "agent-1", "code": "Sale"}),
+        (DISPOSITION_EVENTS, "demo", {"agent_id": "agent-2"}),
+        (DISPOSITION_EVENTS, "demo", {"subject": "customer:7"}),
+        (USER_EVENTS, "demo", {"agent_id": "agent-1"}),
+        (USER_EVENTS, "other", {"agent_id": "agent-1"}),
+        (CALLS_CHANGED, "demo", {"agents": "agent-1", "agent_id": 1}),
+    ]
+    for number, (topic, tenant, data) in enumerate(told):
+        tell_of(log, number, topic=topic, tenant=tenant, data=data)
+    await level(hub)
+    late = await follow(hub, "demo", since=START, agent="agent-1")
+    for follower in (live, late):
+        assert sorted(ids(await take_all(follower))) == ["0", "3", "6"]
+    assert ids(await take_all(some)) == ["6"]
+    assert len(await take_all(everybody)) == 8
+    for follower in (live, some, everybody, late):
+        follower.leave()
+    assert hub._live == {}

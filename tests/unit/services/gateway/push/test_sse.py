@@ -9,6 +9,7 @@ import pytest_asyncio
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from services.gateway.app import build_app
 from services.gateway.desk import Desk
 from services.gateway.problems import explain
 from services.gateway.push import sse
@@ -24,7 +25,8 @@ from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TELEPHONY
 from shared.runtime.ports import TopicPartition
 from shared.runtime.tenants import Found, TenantBook
 from tests.support.clock import FakeClock
-from tests.unit.services.gateway.push.followed import ForgetfulLog, tell, tell_many
+from tests.unit.services.gateway.floor import NATIVE, Floor
+from tests.unit.services.gateway.push.followed import ForgetfulLog, tell, tell_many, tell_of
 
 Client = TestClient[web.Request, web.Application]
 START = Position(((0, 0),) * len(TOLD)).text()
@@ -298,3 +300,29 @@ async def test_a_client_that_leaves_gives_its_place_back(
     async with asyncio.timeout(5):
         while hub.clients:
             await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+async def test_a_stream_ends_when_its_token_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "LOOK_S", 0.01)
+    floor = Floor()
+    hub = Hub(floor.log, floor.clock)
+    app = build_app(floor.desk, more=sse.ROUTES)
+    app[HUB] = hub
+    tail = asyncio.create_task(hub.run())
+    async with TestClient(Uncancelled(app)) as client:
+        body = {"agent_id": "agent-1", "ttl_s": 60}
+        given = await client.post("/v1/toolbar-tokens", json=body, headers=NATIVE)
+        key = {"Authorization": f"Bearer {(await given.json())['token']}"}
+        response = await client.get("/v1/stream", headers=key)
+        assert (response.status, response.headers["Vary"]) == (200, "Origin")
+        await block(response)
+        tell_of(floor.log, 1, topic=CALLS_CHANGED, tenant="demo", data={"agent_id": "agent-2"})
+        tell_of(floor.log, 2, topic=CALLS_CHANGED, tenant="demo", data={"agent_id": "agent-1"})
+        assert (await block(response))["data"]["id"] == "2"
+        floor.clock.advance(60_000)
+        async with asyncio.timeout(5):
+            assert await response.content.read() == b""
+        hub.close()
+    tail.cancel()
+    await asyncio.gather(tail, return_exceptions=True)

@@ -1,0 +1,115 @@
+"""`POST /v1/calls/{call_id}/wrap-up-extension`: an agent asks for more time.
+
+It becomes the event that a switch would tell, and callstate moves the deadline: at most to 24 h
+after wrap-up began.
+"""
+
+import secrets
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from services.gateway.admission import digest
+from services.gateway.bodies import answer, checked, idempotency_key, read_json
+from services.gateway.desk import SOURCE, Desk
+from services.gateway.models import ExtendedView, ExtensionBody, PendingExtensionView
+from services.gateway.route import FOUND, Body, Route
+from services.gateway.routes.dispositions import IDEMPOTENCY_KEY
+from services.gateway.toolbar.entering import bound_agent
+from shared.contracts.calls import Call, EventOutcome, Phase
+from shared.contracts.envelope import Event
+from shared.contracts.errors import Refused
+from shared.contracts.instants import to_wire_or_none
+from shared.contracts.telephony import WRAP_UP_EXTENDED, WrapUpExtended
+from shared.contracts.tenants import Tenant
+
+EXTENDED: Final = "extended"
+REPEATED: Final = "repeated"
+_NOT_IN_WRAP_UP: Final = "not_in_wrap_up"
+
+
+async def extend(request: web.Request, desk: Desk) -> web.Response:
+    """Move the deadline of one agent's wrap-up; answered once callstate has."""
+    tenant, call_id = request[FOUND].tenant, request.match_info["call_id"]
+    body = checked(ExtensionBody, await read_json(request))
+    bound_agent(request, body.agent_id)
+    event_id = _event_id(tenant, call_id, idempotency_key(request))
+    _refuse_strangers(await _call(desk, tenant, call_id), body.agent_id)
+    data = WrapUpExtended(agent_id=body.agent_id, seconds=body.seconds)
+    event = Event(
+        id=event_id,
+        source=SOURCE,
+        type=WRAP_UP_EXTENDED,
+        subject=call_id,
+        time_ms=desk.clock.now_ms(),
+        tenant=tenant.id,
+        data=msgspec.json.encode(data),
+    )
+    told = await desk.tell(tenant, [event], wait=True)
+    if told is None:
+        return answer({"outcome": "pending"}, status=202)
+    call = await desk.stored(tenant, call_id)
+    return answer(_extended(told[0], call, body.agent_id))
+
+
+async def _call(desk: Desk, tenant: Tenant, call_id: str) -> Call | None:
+    view = await desk.call(tenant, call_id)  # what was told before has been applied
+    return None if view is None else view.call
+
+
+def _refuse_strangers(call: Call | None, agent_id: str) -> None:
+    """An event would begin a call that nobody has told of; a typing error must not."""
+    if call is None:
+        raise Refused("unknown_call", "no such call")
+    if call.agent(agent_id) is None:
+        raise Refused("agent_not_on_call", "the agent has no part in this call")
+
+
+def _event_id(tenant: Tenant, call_id: str, key: str | None) -> str:
+    """An event is known by its id: under the client's own key a retry is a duplicate."""
+    if key is None:
+        return f"ext-{secrets.token_hex(16)}"
+    return f"ext-{digest((tenant.id, call_id, key))}"
+
+
+def _extended(told: EventOutcome, call: Call | None, agent_id: str) -> dict[str, Any]:
+    agent = None if call is None else call.agent(agent_id)
+    repeated = told.outcome == "duplicate"
+    in_wrap_up = agent is not None and agent.phase is Phase.WRAP_UP
+    if agent is None or told.outcome == "ignored" or (repeated and not in_wrap_up):
+        raise Refused(_NOT_IN_WRAP_UP, "there is no wrap-up of this agent to extend")
+    shown = {
+        "outcome": REPEATED if repeated else EXTENDED,
+        "call_id": told.call_id,
+        "agent_id": agent_id,
+        "wrap_up_ends_at": to_wire_or_none(agent.wrap_up_ends_ms) if in_wrap_up else None,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/calls/{call_id}/wrap-up-extension",
+        handler=extend,
+        operation_id="extendWrapUp",
+        summary="More time for an agent's wrap-up, at most 24 h in all",
+        scope="disposition:write",
+        toolbar=True,
+        request=ExtensionBody,
+        parameters=(IDEMPOTENCY_KEY,),
+        responses={
+            200: Body("The deadline as it is now", ExtendedView),
+            202: Body("In the log, and not yet known to be applied", PendingExtensionView),
+        },
+        refuses=(
+            "unknown_call",
+            "agent_not_on_call",
+            "not_in_wrap_up",
+            "validation",
+            "too_many_requests",
+            "unavailable",
+        ),
+    ),
+)

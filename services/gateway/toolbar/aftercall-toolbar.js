@@ -1,0 +1,270 @@
+// <aftercall-toolbar>: an agent's calls as the server knows them, and what is said of them. Its own
+// is what was typed, which this tab keeps until the call is gone.
+
+import { Line } from "./line.js";
+import { look } from "./look.js";
+import { make, pick } from "./picker.js";
+
+const LOCALES = ["ar", "en"];
+// A page has its own by key-save="ctrl+Enter", and so on; an empty one is none.
+const KEYS = { search: "alt+KeyC", save: "alt+KeyS", extend: "alt+KeyX" };
+const STREAM = "v1/stream?topics=calls.changed,disposition.events,user.events";
+const ORIGINS = { correction: "corrected", late: "user_event" };
+// What is told of a call at once is read once.
+const GATHER_MS = 50;
+const EXTEND_S = 30;
+const TICK_MS = 250;
+// Until the page has given a token.
+const ASK_AGAIN_MS = 3000;
+
+// What was typed, by agent and call.
+let kept = {};
+try {
+	kept = sessionStorage;
+} catch {}
+
+const say = (node, text = "") => node.textContent === text || (node.textContent = text);
+const fresh = () => `${Date.now()}-${Math.random()}`;
+const isOver = ({ phase, code, draft }) => phase === "released" && code && !draft.pending;
+
+const follow = (host) => {
+	const line = new Line();
+	const calls = new Map();
+	const turns = {};
+	const parts = {};
+	// The call that is shown.
+	let shown;
+	let claims = {};
+	let words = {};
+	let stop = new AbortController();
+	let asking, renewal;
+
+	const part = (tag, name, attributes, ...children) =>
+		(parts[name] = make(tag, { part: name, ...attributes }, ...children));
+	const field = (name, type) =>
+		make("label", {}, part("span", `${name}-label`), part(type ? "input" : "textarea", name, { name, type }));
+	const root = host.attachShadow({ mode: "open" });
+	root.adoptedStyleSheets = [look];
+	root.append(part("section", "toolbar", {},
+		part("div", "calls", { role: "group" }),
+		part("div", "head", {},
+			part("bdi", "countdown", { role: "timer" }), part("button", "extend"), part("button", "dismiss")),
+		part("form", "form", {},
+			part("input", "search", { type: "search" }),
+			part("div", "codes", { role: "radiogroup" }),
+			field("callback_at", "datetime-local"),
+			field("comment"),
+			field("pause_after", "checkbox"),
+			field("pause_reason", "text"),
+			field("release_after", "checkbox"),
+			part("button", "save")),
+		part("p", "outcome", { role: "status" }),
+		part("p", "connection", { role: "status" })));
+	const { form, codes, callback_at, countdown, extend, dismiss, outcome, connection } = parts;
+	const show = pick(parts.search, codes);
+
+	form.oninput = ({ target: { name, type, checked, value } }) => {
+		if (name) keep(shown, { [name]: type === "checkbox" ? checked : value });
+	};
+	form.onsubmit = (event) => {
+		event.preventDefault();
+		const { pending, callback_at: at, ...said } = shown.draft;
+		if (pending || !said.code) return;
+		const asked = { ...said, callback_at: at && new Date(at), agent_id: claims.agent };
+		keep(shown, { pending: { key: fresh(), body: JSON.stringify(asked, (_, value) => value || undefined) } });
+		dispose(shown);
+	};
+	dismiss.onclick = () => draw(forget(shown));
+	extend.onclick = async () => {
+		const call = shown;
+		const body = JSON.stringify({ agent_id: claims.agent, seconds: EXTEND_S });
+		const said = await settle(call, "wrap-up-extension", { key: fresh(), body });
+		if (said?.ok) call.ends = Date.parse(said.answer.wrap_up_ends_at);
+	};
+
+	const tell = (name, detail) => host.dispatchEvent(new CustomEvent(name, { detail }));
+	const place = () => `aftercall ${claims.tenant} ${claims.agent} `;
+	const keep = (call, change) => {
+		kept[place() + call.id] = JSON.stringify(Object.assign(call.draft, change));
+		draw();
+	};
+	const forget = ({ id, tab }) => {
+		delete kept[place() + id];
+		calls.delete(id);
+		tab?.remove();
+	};
+
+	const settle = async (call, what, { key, body }) => {
+		const doing = (word) => draw((call.doing = word));
+		const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+		call.refusal = "";
+		doing("sending");
+		const asked = { method: "POST", headers, body };
+		const said = await line.settle(`v1/calls/${call.id}/${what}`, stop.signal, asked, () => doing("unknown"));
+		if (said && !said.ok) call.refusal = said.answer.detail;
+		doing("");
+		return said;
+	};
+	const dispose = async (call) => {
+		const said = await settle(call, "disposition", call.draft.pending);
+		// It is kept, and asked anew once the toolbar is back.
+		if (!said) return;
+		const { outcome: state, code, previous } = said.answer;
+		if (said.ok) Object.assign(call, { state, code, previous });
+		keep(call, { pending: undefined });
+		tell("outcome", said.answer);
+	};
+
+	const readAll = async (signal) => {
+		const tree = await line.settle("v1/codes", signal);
+		const page = await line.settle("v1/calls?limit=50", signal);
+		if (!page?.ok) return;
+		show(tree.answer.codes);
+		page.answer.calls.forEach(learn);
+		for (const key in kept) {
+			const [mine, id] = key.split(place());
+			if (mine === "" && !calls.has(id)) read(id, signal);
+		}
+		draw();
+	};
+	const read = async (id, signal) => {
+		const turn = (turns[id] = {});
+		await line.pause(GATHER_MS);
+		// An older answer must not hide a newer one.
+		const isLast = () => turn === turns[id];
+		const said = isLast() && (await line.settle(`v1/calls/${id}`, signal));
+		if (said?.ok && isLast()) draw(learn(said.answer), delete turns[id]);
+	};
+	// A call as the server knows it now.
+	const learn = ({ id, version, direction, from, to, agents }) => {
+		const typed = kept[place() + id];
+		const own = agents.find(({ agent_id }) => agent_id === claims.agent);
+		const { phase, queued, disposition, missed, wrap_up_ends_at: ends } = own;
+		const { code, comment, origin, previous } = queued ?? disposition ?? {};
+		let call = calls.get(id);
+		if (!call) {
+			if (phase === "released" && !typed) return;
+			// Not under the agent's hands.
+			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
+			call = { id, version, draft: typed ? JSON.parse(typed) : { code, comment } };
+			calls.set(id, call);
+		}
+		if (version < call.version) return;
+		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed && "missed";
+		const peer = (direction === "outbound" ? to : from) ?? id;
+		Object.assign(call, { version, phase, peer, ends: Date.parse(ends), state, code, previous });
+		if (call.draft.pending && !call.doing) dispose(call);
+		if (isOver(call)) delete kept[place() + id];
+	};
+
+	const draw = () => {
+		if (!calls.has(shown?.id)) [shown] = calls.values();
+		form.hidden = !shown;
+		for (const call of calls.values()) {
+			call.tab ??= parts.calls.appendChild(make("button", { part: "call" }));
+			call.tab.onclick = () => draw((shown = call));
+			call.tab.ariaPressed = call === shown;
+		}
+		const { draft = {}, doing, refusal, state = "none", phase, code, previous } = shown ?? {};
+		for (const input of form.elements) {
+			const { name, type, value } = input;
+			const typed = draft[name] ?? "";
+			if (/radio|checkbox/.test(type)) input.checked = typed === true || typed === value;
+			else if (name && value !== typed) input.value = typed;
+		}
+		callback_at.required = codes.querySelector("[data-callback=true]:checked");
+		extend.hidden = phase !== "wrap_up" && root.activeElement !== extend;
+		dismiss.hidden = phase !== "released" || draft.pending;
+		const is = (outcome.dataset.state = doing || (refusal && "refused") || state || "");
+		const label = (one) => codes.querySelector(`[value="${CSS.escape(one)}"] + *`)?.textContent ?? one;
+		const values = { code: label(code), previous: label(previous?.code), refusal };
+		say(outcome, words[`is-${is}`]?.replace(/{(\w+)}/g, (_, name) => values[name]));
+		tick();
+	};
+	const tick = () => {
+		const clock = { minute: "2-digit", second: "2-digit", timeZone: "UTC" };
+		for (const { tab, phase, peer, ends } of calls.values()) {
+			const left = Math.max(0, ends - line.now());
+			const time = phase === "wrap_up" ? new Date(left + 999).toLocaleTimeString(parts.toolbar.lang, clock) : "";
+			say(tab, `\u2068${peer}\u2069 ${words[phase] ?? ""} ${time}`);
+			if (tab === shown.tab) say(countdown, time);
+		}
+	};
+
+	const need = (reason) => {
+		const ask = () => tell("token-needed", { reason });
+		if (!asking) setTimeout(ask);
+		asking ??= setInterval(ask, ASK_AGAIN_MS);
+	};
+	line.refused = () => need("refused");
+
+	const speak = async () => {
+		const lang = host.closest("[lang]")?.lang || navigator.language;
+		const locale = LOCALES.find((one) => lang.startsWith(one)) ?? "en";
+		words = await (await fetch(new URL(`locales/${locale}.json`, import.meta.url))).json();
+		for (const name in parts) {
+			if (words[name]) say(parts[name], words[name]);
+			parts[name].ariaLabel = words[`@${name}`] ?? null;
+		}
+		parts.search.placeholder = words["@search"];
+		Object.assign(parts.toolbar, { lang: locale, dir: words.dir });
+		draw();
+	};
+
+	const press = (event) => {
+		const held = ["ctrl", "alt", "shift", "meta"].filter((one) => event[`${one}Key`]);
+		for (const name in KEYS) {
+			const asked = host.getAttribute(`key-${name}`) ?? KEYS[name];
+			if (asked !== [...held, event.code].join("+") || !parts[name].checkVisibility()) continue;
+			event.preventDefault();
+			parts[name][name === "search" ? "focus" : "click"]();
+		}
+	};
+	const start = () => {
+		stop.abort();
+		calls.clear();
+		parts.calls.replaceChildren();
+		if (!host.isConnected) return;
+		speak();
+		if (!line.token) return need("missing");
+		const { signal } = (stop = new AbortController());
+		const ticking = setInterval(tick, TICK_MS);
+		signal.onabort = () => clearInterval(ticking);
+		document.addEventListener("keydown", press, { signal });
+		addEventListener("online", () => line.wake(), { signal });
+		const open = (resumed) => {
+			say(connection);
+			return resumed || readAll(signal);
+		};
+		const event = ({ type, data }) => (type === "stream.gap" ? readAll(signal) : data.call_id && read(data.call_id, signal));
+		line.follow(STREAM, { open, event, lost: () => say(connection, words.lost) }, signal);
+	};
+	// A fresh token goes on where the last one ended; another agent's begins anew.
+	const take = (token) => {
+		const before = place();
+		claims = JSON.parse(atob(token.split(/[_.]/)[1]));
+		line.token = token;
+		asking = clearInterval(asking);
+		clearTimeout(renewal);
+		renewal = setTimeout(() => need("expiring"), 0.75 * (claims.expires_ms - claims.issued_ms));
+		if (before !== place()) start();
+		line.wake();
+	};
+	return { start, take };
+};
+
+customElements.define("aftercall-toolbar", class extends HTMLElement {
+	#inside = follow(this);
+
+	connectedCallback() {
+		this.#inside.start();
+	}
+
+	disconnectedCallback() {
+		this.#inside.start();
+	}
+
+	set token(token) {
+		this.#inside.take(token);
+	}
+});
