@@ -14,7 +14,7 @@ from aiohttp import web
 from services.gateway.rates import TooMany
 from services.gateway.refusals import RefusedByRule
 from services.gateway.verdicts import Busy
-from shared.contracts.errors import Refused, Retryable
+from shared.contracts.errors import Refused, Retryable, TooLong
 
 
 class Row(NamedTuple):
@@ -51,6 +51,7 @@ PROBLEMS: Final = {
 }
 RETRY_AFTER_S: Final = 1
 UNKNOWN_RETRY: Final = "unknown: retry with the same key; a retry is never applied twice"
+TOO_LONG: Final = "the answer takes longer than it may: ask for a shorter span, or narrow it"
 
 _BY_STATUS: Final = {
     400: "bad_request",
@@ -118,7 +119,8 @@ def explain(error: Exception) -> Problem:
         case Busy(retry_after_s=seconds) | TooMany(retry_after_s=seconds):
             return Problem("too_many_requests", str(error), {"Retry-After": str(seconds)})
         case Retryable():
-            return Problem("unavailable", UNKNOWN_RETRY, {"Retry-After": str(RETRY_AFTER_S)})
+            detail = TOO_LONG if isinstance(error, TooLong) else UNKNOWN_RETRY
+            return Problem("unavailable", detail, {"Retry-After": str(RETRY_AFTER_S)})
         case web.HTTPException():
             return _of_http(error)
         case web.RequestPayloadError() | ConnectionError():

@@ -1,6 +1,7 @@
 """Query parameters, checked: a misspelt filter must not silently mean no filter."""
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final
 
@@ -70,6 +71,13 @@ class Query:
         value = self._query.get(name)
         if value is not None and not is_id(value):
             raise _invalid(name, "not an id")
+        return value
+
+    def one_of(self, name: str, words: Collection[str]) -> str | None:
+        """One of these."""
+        value = self._query.get(name)
+        if value is not None and value not in words:
+            raise _invalid(name, f"one of {', '.join(words)}")
         return value
 
     def cursor(self) -> str | None:

@@ -4,6 +4,7 @@ AftercallError
 ├── Refused      tell the caller: the request breaks a rule; trying again changes nothing
 ├── Retryable    the same input may succeed later; nothing is known to be lost
 │   ├── Unavailable     log or store not to be had: unknown, retry with the same key
+│   │   └── TooLong     a question that the store can't answer in the time it has: ask for less
 │   ├── WriteConflict   another owner wrote a document: drop the batch, read again
 │   └── PartitionsMoved the assignment changed: drop the batch, read positions again
 ├── Poison       this input can never be processed: dead letter, with its reason
@@ -35,6 +36,10 @@ class Retryable(AftercallError):
 
 class Unavailable(Retryable):
     """Log or store did not answer: whether a write landed is unknown."""
+
+
+class TooLong(Unavailable):
+    """The store is there, but the answer takes longer than it may: ask for less, or later."""
 
 
 class WriteConflict(Retryable):

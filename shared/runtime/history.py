@@ -4,7 +4,8 @@ Everything in it can be rebuilt from the public topics; so writes are idempotent
 compare-and-set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -71,6 +72,14 @@ class OutcomePage(Struct, frozen=True):
 GROUPS = ("code", "agent_id", "day", "origin", "campaign_id", "project_id", "hour")
 """What a report may be grouped by. Days and hours are UTC: `2026-11-21`, `2026-11-21T14`."""
 
+FILTERS = ("agent_id", "code", "origin", "campaign_id", "project_id")
+"""What lists and reports may be narrowed by, each to one value."""
+
+COUNTS_MAX: Final = 50_000
+
+EVERYTHING: Final[Mapping[str, str]] = MappingProxyType({})
+"""Narrowed by nothing."""
+
 
 class HistoryStore(Protocol):
     """Rows of the projection.
@@ -97,20 +106,35 @@ class HistoryStore(Protocol):
         *,
         from_ms: int,
         to_ms: int,
-        agent_id: str | None = None,
-        code: str | None = None,
+        only: Mapping[str, str] = EVERYTHING,
         cursor: str | None = None,
         limit: int = 50,
     ) -> OutcomePage:
         """Outcomes decided in [from, to), newest first.
 
+        In `only` stand columns of `FILTERS`, each with the value that it must have.
+
         Raises:
             ValueError: the cursor is not one of ours.
+            TooLong: see there.
         """
         ...
 
     async def counts(
-        self, tenant: str, *, group_by: Sequence[str], from_ms: int, to_ms: int
+        self,
+        tenant: str,
+        *,
+        group_by: Sequence[str],
+        from_ms: int,
+        to_ms: int,
+        only: Mapping[str, str] = EVERYTHING,
+        limit: int = COUNTS_MAX,
     ) -> list[Count]:
-        """Outcomes decided in [from, to), counted by these columns of `GROUPS`, in group order."""
+        """Outcomes decided in [from, to), counted by these columns of `GROUPS`, in group order.
+
+        `only` is as above. Of more than `limit` counts it is open which are given.
+
+        Raises:
+            TooLong: see there.
+        """
         ...

@@ -1,13 +1,14 @@
 """What is really sent to MongoDB, and how it finds what it is asked for."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from shared.adapters.cluster.mongo import Mongo, MongoDriver
-from shared.runtime.history import GROUPS
+from shared.runtime.history import FILTERS, GROUPS
 from shared.runtime.overlays import Stored
 from tests.cluster.mongo_parts import (
     KEY,
@@ -112,6 +113,14 @@ async def second_page(mongo: Mongo, **wanted: Any) -> None:
     await mongo.store.find("calls", "demo", **wanted, limit=10, cursor=page.next)
 
 
+async def listed(mongo: Mongo, **wanted: Any) -> None:
+    assert (await mongo.history.outcomes("demo", **SPAN, **wanted)).bodies
+
+
+async def counted(mongo: Mongo, **wanted: Any) -> None:
+    await mongo.history.counts("demo", **SPAN, **wanted)
+
+
 async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
     page = await mongo.history.outcomes("demo", **SPAN, **wanted, limit=10)
     await mongo.history.outcomes("demo", **SPAN, **wanted, limit=10, cursor=page.next)
@@ -132,13 +141,26 @@ async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
         (lambda m: m.store.due("calls", 1_000, after=(5, "demo:5"), limit=10), "due", 12, 11),
         (lambda m: m.history.entries("demo", "call-7"), "call", 5, 4),
         (lambda m: m.history.of_request("demo", "r-7"), "request", 5, 4),
-        (lambda m: m.history.outcomes("demo", **SPAN, limit=10), "newest", 11, 11),
-        (second_page_of_outcomes, "newest", 13, 12),
-        # By agent or code every key of the span is looked at, and only what is shown is fetched.
-        (lambda m: m.history.outcomes("demo", **SPAN, agent_id="agent-7"), "newest", 101, 2),
-        (lambda m: m.history.outcomes("demo", **SPAN, code="code-3"), "newest", 101, 20),
-        (lambda m: m.history.counts("demo", group_by=["day", "code"], **SPAN), "newest", 101, 0),
-        (lambda m: m.history.counts("demo", group_by=["origin"], **SPAN), "newest", 101, 100),
+        (lambda m: m.history.outcomes("demo", **SPAN, limit=10), "reported", 11, 11),
+        (second_page_of_outcomes, "reported", 13, 12),
+        # Narrowed, every key of the span is looked at, and only what is shown is fetched.
+        *(
+            (partial(listed, only={name: value}), "reported", 101, shown)
+            for name, value, shown in (
+                ("agent_id", "agent-7", 2),
+                ("code", "code-3", 20),
+                ("origin", "queue", 50),
+                ("campaign_id", "campaign-1", 25),
+                ("project_id", "project-1", 50),
+            )
+        ),
+        (partial(listed, only={"agent_id": "agent-7", "code": "code-2"}), "reported", 101, 2),
+        *((partial(counted, group_by=[name]), "reported", 101, 0) for name in GROUPS),
+        (partial(counted, group_by=GROUPS), "reported", 101, 0),
+        (
+            partial(counted, group_by=["code"], only=dict.fromkeys(FILTERS, "x")),
+            *("reported", 101, 0),
+        ),
         (lambda m: m.overlays.versions(), "versions", 5, 0),  # every second, of every process
     ],
 )
@@ -197,6 +219,9 @@ async def fill(mongo: Mongo) -> None:
             tenant=tenant,
             decided_ms=NOW_MS + day * DAY_MS + n,
             code=f"code-{n % 5}",
+            origin="queue" if n % 2 else "wrap_up",
+            campaign_id=f"campaign-{n % 4}" if n % 4 < 3 else None,
+            project_id=f"project-{n % 2}",
         )
         for tenant in ("demo", "other")
         for day in range(4)

@@ -10,10 +10,11 @@ import pymongo
 import pymongo.errors
 import pytest
 
+from shared.adapters.cluster import history
 from shared.adapters.cluster.history import REACH_S
 from shared.adapters.cluster.mongo import Mongo, MongoDriver
 from shared.adapters.cluster.mongo_client import OPERATION_S
-from shared.contracts.errors import Bug, Unavailable, WriteConflict
+from shared.contracts.errors import Bug, TooLong, Unavailable, WriteConflict
 from shared.runtime.ports import Document
 from tests.cluster.mongo_parts import (
     DRIVERS,
@@ -226,6 +227,26 @@ async def test_of_a_store_that_is_away_a_report_hears_as_soon_as_any_read(
             with pytest.raises(Unavailable):
                 await ask
             assert time.monotonic() - before < 2 * REACH_S
+
+
+@both_drivers
+async def test_a_report_that_has_had_its_time_is_too_long(
+    mongod: FailingMongod, driver: MongoDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "REPORT_S", 2.0)
+    async with opened(fresh(mongod.url), driver) as mongo:
+        await mongo.history.outcomes("demo", **SPAN)
+        for command, ask in (
+            ("find", mongo.history.outcomes("demo", **SPAN)),
+            ("aggregate", mongo.history.counts("demo", group_by=["code"], **SPAN)),
+        ):
+            blocked = mongod.failing([command], blockConnection=True, blockTimeMS=6_000)
+            with blocked, pytest.raises(TooLong):
+                await ask
+        with mongod.failing(["aggregate"], errorCode=1):  # at once: not for its length
+            with pytest.raises(Unavailable) as refused:
+                await mongo.history.counts("demo", group_by=["code"], **SPAN)
+            assert type(refused.value) is Unavailable
 
 
 async def test_a_late_write_and_its_rival_never_both_stand(mongod: FailingMongod) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.adapters.cluster import mongo as mongo_module
 from shared.adapters.cluster.mongo import MongoDriver, StoreRefused, open_mongo
@@ -22,6 +23,7 @@ from tests.cluster.mongo_parts import (
     fresh,
     hear,
     opened,
+    outcome,
     raw,
 )
 from tests.support.parts import MongoServer, PartMissing, free_ports
@@ -63,6 +65,25 @@ async def test_opening_again_makes_nothing_anew(
     heard = hear(monkeypatch)
     async with opened(url, driver):
         assert "createIndexes" not in heard.names()
+
+
+@both_drivers
+async def test_an_index_of_an_earlier_program_is_replaced_and_it_is_said(
+    mongo_url: str, driver: MongoDriver
+) -> None:
+    url = fresh(mongo_url)
+    async with opened(url, driver) as mongo:
+        await mongo.history.upsert([], [outcome()])
+    with raw(url) as database:
+        database.outcomes.drop_index("reported")
+        database.outcomes.create_index([("tenant", 1), ("decided_ms", -1)], name="newest")
+        with capture_logs() as told:
+            several = await asyncio.gather(*(open_mongo(url, driver) for _ in range(3)))
+        for one in several:
+            await one.close()
+        assert set(database.outcomes.index_information()) == {"_id_", "reported"}
+    events = {line["event"] for line in told if line.get("collection") == "outcomes"}
+    assert events == {"index_begun", "index_made"}
 
 
 @both_drivers

@@ -179,7 +179,8 @@ async def test_reports_take_no_value_for_anything_but_itself(
         ]
         await mongo.history.upsert([entry(request_id=odd, id=odd) for odd in ODD], rows)
         for n, odd in enumerate(ODD):
-            page = await mongo.history.outcomes("demo", **SPAN, code=f"!{odd}", agent_id=odd)
+            only = {"code": f"!{odd}", "agent_id": odd, "campaign_id": odd}
+            page = await mongo.history.outcomes("demo", **SPAN, only=only)
             assert page.bodies == (rows[n].body,)
             assert await mongo.history.of_request("demo", odd) == [odd.encode()]
         counts = await mongo.history.counts("demo", group_by=["code", "agent_id"], **SPAN)

@@ -1,12 +1,21 @@
 """What `HistoryStore` promises, over every adapter."""
 
 import base64
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from shared.contracts.instants import from_wire
-from shared.runtime.history import GROUPS, NOT_COUNTED, Count, Entry, HistoryStore, OutcomeRow
+from shared.runtime.history import (
+    FILTERS,
+    GROUPS,
+    NOT_COUNTED,
+    Count,
+    Entry,
+    HistoryStore,
+    OutcomeRow,
+)
 from tests.conformance.adapters import STORES, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
@@ -15,6 +24,7 @@ PROFILES = STORES
 NOW_MS = from_wire("2026-11-21T14:00:00Z")
 HOUR_MS = 3_600_000
 LAST_MS = NOW_MS + 1_000 * HOUR_MS
+EVER: dict[str, Any] = {"from_ms": 0, "to_ms": LAST_MS}
 
 
 def entry(id: str = "e-1", body: bytes = b"", **fields: object) -> Entry:  # noqa: A002 - the field's name
@@ -34,6 +44,29 @@ def outcome(call_id: str = "call-1", agent_id: str = "agent-1", **fields: object
         "body": f"{call_id} {agent_id}".encode(),
     }
     return OutcomeRow(call_id=call_id, agent_id=agent_id, **{**named, **fields})  # type: ignore[arg-type]
+
+
+FOUR = [
+    outcome("call-1", decided_ms=NOW_MS + 1, origin="queue", body=b"call-1"),
+    outcome(
+        "call-2",
+        "agent-2",
+        decided_ms=NOW_MS + 2,
+        code="Referred",
+        origin="queue",
+        project_id="17",
+        body=b"call-2",
+    ),
+    outcome("call-3", decided_ms=NOW_MS + 3, code="Referred", campaign_id="spring", body=b"call-3"),
+    outcome(
+        "call-4",
+        "agent-2",
+        decided_ms=NOW_MS + 4,
+        campaign_id="spring",
+        project_id="17",
+        body=b"call-4",
+    ),
+]
 
 
 async def bodies(history: HistoryStore, tenant: str = "demo", /, **wanted: object) -> list[bytes]:
@@ -155,23 +188,72 @@ async def test_each_agent_of_a_call_has_an_outcome_of_its_own(profile: Profile) 
         ({"to_ms": NOW_MS + 3}, [b"call-2", b"call-1"]),
         ({"from_ms": NOW_MS + 2, "to_ms": NOW_MS + 3}, [b"call-2"]),
         ({"from_ms": NOW_MS + 2, "to_ms": NOW_MS + 2}, []),
-        ({"agent_id": "agent-1"}, [b"call-3", b"call-1"]),
-        ({"code": "Sale"}, [b"call-4", b"call-1"]),
-        ({"agent_id": "agent-1", "code": "Sale"}, [b"call-1"]),
-        ({"agent_id": "nobody"}, []),
+        ({"only": {"agent_id": "agent-1"}}, [b"call-3", b"call-1"]),
+        ({"only": {"code": "Sale"}}, [b"call-4", b"call-1"]),
+        ({"only": {"origin": "queue"}}, [b"call-2", b"call-1"]),
+        ({"only": {"campaign_id": "spring"}}, [b"call-4", b"call-3"]),
+        ({"only": {"project_id": "17"}}, [b"call-4", b"call-2"]),
+        ({"only": {"agent_id": "agent-1", "code": "Sale"}}, [b"call-1"]),
+        ({"only": {"code": "Sale", "agent_id": "agent-2"}, "from_ms": NOW_MS + 4}, [b"call-4"]),
+        ({"only": {"code": "Sale", "agent_id": "agent-2"}, "to_ms": NOW_MS + 4}, []),
+        ({"only": {"campaign_id": "spring", "project_id": "17", "origin": "wrap_up"}}, [b"call-4"]),
+        ({"only": dict.fromkeys(FILTERS, "nobody")}, []),
+        ({"only": {"code": NOT_COUNTED}}, []),
+        ({"only": {"campaign_id": ""}}, []),
     ],
 )
-async def test_outcomes_by_time_agent_and_code(
-    parts: Parts, wanted: dict[str, object], expected: list[bytes]
+async def test_outcomes_by_time_and_every_filter(
+    parts: Parts, wanted: dict[str, Any], expected: list[bytes]
 ) -> None:
+    await parts.history.upsert([], FOUR)
+    assert await bodies(parts.history, "demo", **wanted) == expected
+    counts = await parts.history.counts(
+        "demo", group_by=[], **{"from_ms": 0, "to_ms": LAST_MS, **wanted}
+    )
+    assert counts == ([Count((), len(expected))] if expected else [])
+
+
+async def test_a_narrowed_report_counts_by_every_column(parts: Parts) -> None:
+    await parts.history.upsert([], FOUR)
+    for name in FILTERS:
+        counts = await parts.history.counts(
+            "demo", group_by=(name,), only={"agent_id": "agent-2"}, **EVER
+        )
+        assert sum(count.count for count in counts) == 2, name
+
+
+async def test_no_more_counts_are_given_than_asked_for(parts: Parts) -> None:
+    await parts.history.upsert([], [outcome(f"call-{n}", f"agent-{n}") for n in range(5)])
+    for limit, given in ((1, 1), (4, 4), (5, 5), (6, 5)):
+        counts = await parts.history.counts("demo", group_by=["agent_id"], limit=limit, **EVER)
+        assert len(counts) == given
+
+
+async def test_filters_and_pages_go_together_where_times_are_the_same(parts: Parts) -> None:
     rows = [
-        outcome("call-1", "agent-1", decided_ms=NOW_MS + 1, code="Sale", body=b"call-1"),
-        outcome("call-2", "agent-2", decided_ms=NOW_MS + 2, code="Referred", body=b"call-2"),
-        outcome("call-3", "agent-1", decided_ms=NOW_MS + 3, code="Referred", body=b"call-3"),
-        outcome("call-4", "agent-2", decided_ms=NOW_MS + 4, code="Sale", body=b"call-4"),
+        outcome(f"call-{n // 3}", f"agent-{n % 3}", code=f"code-{n % 2}", body=b"%d" % n)
+        for n in range(12)
     ]
     await parts.history.upsert([], rows)
-    assert await bodies(parts.history, "demo", **wanted) == expected
+    seen: list[bytes] = []
+    cursor: str | None = None
+    while not seen or cursor is not None:
+        page = await parts.history.outcomes(
+            "demo", only={"code": "code-0"}, cursor=cursor, limit=2, **EVER
+        )
+        seen += page.bodies
+        cursor = page.next
+    assert seen == [b"10", b"8", b"6", b"4", b"2", b"0"]
+
+
+async def test_a_cursor_leads_no_further_than_the_span(parts: Parts) -> None:
+    rows = [outcome(f"call-{n}", decided_ms=NOW_MS + n, body=b"%d" % n) for n in range(6)]
+    await parts.history.upsert([], rows)
+    page = await parts.history.outcomes("demo", limit=1, **EVER)
+    narrower = await parts.history.outcomes(
+        "demo", from_ms=NOW_MS + 1, to_ms=NOW_MS + 3, cursor=page.next
+    )
+    assert narrower.bodies == (b"2", b"1")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 10, 11, 50])

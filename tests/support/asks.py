@@ -198,8 +198,14 @@ ASKS: Final[dict[str, tuple[Ask, ...]]] = {
         Ask("GET", "/v1/subjects/record/{record}/history?within={project}", _NATIVE),
         Ask("GET", "/v1/subjects/enrolment/{customer}/history?within={campaign}", _NATIVE),
     ),
-    "listDispositions": (Ask("GET", "/v1/dispositions?agent_id={agent}", _NATIVE),),
-    "reportDispositions": (Ask("GET", "/v1/reports/dispositions?group_by=agent_id", _NATIVE),),
+    "listDispositions": (
+        Ask("GET", "/v1/dispositions?agent_id={agent}", _NATIVE),
+        Ask("GET", "/v1/dispositions?campaign_id={campaign}&origin=queue", _NATIVE),
+    ),
+    "reportDispositions": (
+        Ask("GET", "/v1/reports/dispositions?group_by=agent_id", _NATIVE),
+        Ask("GET", "/v1/reports/dispositions?agent_id={agent}&project_id={project}", _NATIVE),
+    ),
     "followStream": (Ask("GET", "/v1/stream", {**_NATIVE, "Last-Event-ID": "{position}"}),),
     "ozonetelGenerateToken": (
         Ask("POST", "/ca_apis/CAToken/generateToken", {"apiKey": "{key}"}, {"userName": "{user}"}),

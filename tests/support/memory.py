@@ -11,7 +11,7 @@ import base64
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,7 +20,14 @@ from shared.adapters.clock import SystemClock
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import PartitionsMoved, Unavailable, WriteConflict
 from shared.contracts.instants import to_wire
-from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
+from shared.runtime.history import (
+    COUNTS_MAX,
+    EVERYTHING,
+    Count,
+    Entry,
+    OutcomePage,
+    OutcomeRow,
+)
 from shared.runtime.ports import (
     Answer,
     Clock,
@@ -358,32 +365,40 @@ class MemoryHistoryStore:
         *,
         from_ms: int,
         to_ms: int,
-        agent_id: str | None = None,
-        code: str | None = None,
+        only: Mapping[str, str] = EVERYTHING,
         cursor: str | None = None,
         limit: int = 50,
     ) -> OutcomePage:
         found = [
             ((row.decided_ms, row.call_id, row.agent_id), row.body)
-            for row in self._decided(tenant, from_ms, to_ms)
-            if agent_id in (None, row.agent_id) and code in (None, row.code)
+            for row in self._decided(tenant, from_ms, to_ms, only)
         ]
         page, following = _page(found, cursor, limit, (int, str, str))
         return OutcomePage(tuple(page), following)
 
     async def counts(
-        self, tenant: str, *, group_by: Sequence[str], from_ms: int, to_ms: int
+        self,
+        tenant: str,
+        *,
+        group_by: Sequence[str],
+        from_ms: int,
+        to_ms: int,
+        only: Mapping[str, str] = EVERYTHING,
+        limit: int = COUNTS_MAX,
     ) -> list[Count]:
         counted: dict[tuple[str, ...], int] = defaultdict(int)
-        for row in self._decided(tenant, from_ms, to_ms):
+        for row in self._decided(tenant, from_ms, to_ms, only):
             counted[tuple(_group(row, name) for name in group_by)] += 1
-        return [Count(group, count) for group, count in sorted(counted.items())]
+        return [Count(group, count) for group, count in sorted(counted.items())[:limit]]
 
-    def _decided(self, tenant: str, from_ms: int, to_ms: int) -> list[OutcomeRow]:
+    def _decided(
+        self, tenant: str, from_ms: int, to_ms: int, only: Mapping[str, str]
+    ) -> list[OutcomeRow]:
         return [
             row
             for row in self.newest.values()
             if row.tenant == tenant and from_ms <= row.decided_ms < to_ms and row.code
+            if all(getattr(row, name) == value for name, value in only.items())
         ]
 
 

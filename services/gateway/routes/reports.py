@@ -1,51 +1,66 @@
 """Outcomes for reporting: each call and agent once, by its latest disposition."""
 
-import csv
-from io import StringIO
+import asyncio
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
+from services.gateway.accepting import rather
 from services.gateway.bodies import answer
 from services.gateway.desk import Desk
 from services.gateway.models import DispositionsPage, ReportView
 from services.gateway.problems import Invalid
 from services.gateway.queries import AGENT, CURSOR, FROM, LIMIT, TO, Query, bad_cursor
 from services.gateway.route import FOUND, JSON, Body, Parameter, Route
+from services.gateway.sheet import sheet
+from shared.contracts.dispositions import Origin
+from shared.contracts.ids import ID_PATTERN
 from shared.contracts.instants import to_wire
 from shared.contracts.limits import TEXT_CHARS_MAX
-from shared.runtime.history import GROUPS, Count
+from shared.runtime.history import COUNTS_MAX, GROUPS, Count
 
 CSV: Final = "text/csv"
+OF_A_SUBJECT: Final = "status"
+ORIGINS: Final = (*(origin.value for origin in Origin), OF_A_SUBJECT)
 CODE: Final = Parameter(
     "code",
     "only this code",
     schema={"type": "string", "minLength": 1, "maxLength": TEXT_CHARS_MAX},
 )
+ORIGIN: Final = Parameter(
+    "origin",
+    f"only what came to be so; `{OF_A_SUBJECT}`: a subject's status, set without a call",
+    schema={"type": "string", "enum": list(ORIGINS)},
+)
+_ID: Final = {"type": "string", "pattern": ID_PATTERN}
+CAMPAIGN: Final = Parameter("campaign_id", "only this campaign's", schema=_ID)
+PROJECT: Final = Parameter("project_id", "only this project's", schema=_ID)
 _ONE: Final = "|".join(GROUPS)
 GROUP_BY: Final = Parameter(
     "group_by",
-    f"of {', '.join(GROUPS)}, each at most once; separated by commas; code by default",
+    f"of {', '.join(GROUPS)}, each at most once, in any order and number; separated by commas; "
+    "code by default. Rows come in their order, a row for each combination that occurs, "
+    "`day` and `hour` in UTC (`2026-11-21`, `2026-11-21T14`), nothing as an empty text",
     schema={"type": "string", "pattern": f"^({_ONE})(,({_ONE})){{0,{len(GROUPS) - 1}}}$"},
 )
-_FILTERS: Final = (FROM, TO, AGENT, CODE, CURSOR, LIMIT)
+_NARROWED: Final = (AGENT, CODE, ORIGIN, CAMPAIGN, PROJECT)
+_LISTED: Final = (FROM, TO, *_NARROWED, CURSOR, LIMIT)
+_REPORTED: Final = (GROUP_BY, FROM, TO, *_NARROWED)
 
 
 async def list_dispositions(request: web.Request, desk: Desk) -> web.Response:
     """One page of outcomes, newest first."""
-    query = Query(request, *_FILTERS)
+    query = Query(request, *_LISTED)
     from_ms, to_ms = query.span(desk.clock.now_ms())
-    agent_id, code, limit = query.id("agent_id"), query.text("code"), query.limit()
-    cursor = query.cursor()
+    only, limit, cursor = _only(query), query.limit(), query.cursor()
     await desk.settling.history()
     try:
         page = await desk.history.outcomes(
             request[FOUND].tenant.id,
             from_ms=from_ms,
             to_ms=to_ms,
-            agent_id=agent_id,
-            code=code,
+            only=only,
             cursor=cursor,
             limit=limit,
         )
@@ -58,23 +73,49 @@ async def list_dispositions(request: web.Request, desk: Desk) -> web.Response:
 
 async def report(request: web.Request, desk: Desk) -> web.Response:
     """Outcomes counted, as JSON or CSV."""
-    query = Query(request, GROUP_BY, FROM, TO)
-    group_by = _group_by(query)
+    query = Query(request, *_REPORTED)
+    group_by, only = _group_by(query), _only(query)
     from_ms, to_ms = query.span(desk.clock.now_ms())
     await desk.settling.history()
     counts = await desk.history.counts(
-        request[FOUND].tenant.id, group_by=group_by, from_ms=from_ms, to_ms=to_ms
+        request[FOUND].tenant.id,
+        group_by=group_by,
+        from_ms=from_ms,
+        to_ms=to_ms,
+        only=only,
+        limit=COUNTS_MAX + 1,
     )
-    if _wants_csv(request):
-        return web.Response(text=_csv(group_by, counts), content_type=CSV, charset="utf-8")
-    return answer(
-        {
-            "group_by": group_by,
-            "from": to_wire(from_ms),
-            "to": to_wire(to_ms),
-            "rows": [_row(group_by, count) for count in counts],
-        }
-    )
+    if len(counts) > COUNTS_MAX:
+        detail = f"more than {COUNTS_MAX} rows; group by less, or ask for a shorter span"
+        raise Invalid(f"group_by: {detail}", [{"field": "group_by", "detail": detail}])
+
+    def told() -> web.Response:
+        if rather(request.headers.getall("Accept", ()), CSV, JSON):
+            rows = ((count.group, count.count) for count in counts)
+            text = sheet([*group_by, "count"], rows)
+            return web.Response(text=text, content_type=CSV, charset="utf-8")
+        return answer(
+            {
+                "group_by": group_by,
+                "from": to_wire(from_ms),
+                "to": to_wire(to_ms),
+                "rows": [_row(group_by, count) for count in counts],
+            }
+        )
+
+    return await asyncio.to_thread(told)  # of many rows it takes a while, and others go on
+
+
+def _only(query: Query) -> dict[str, str]:
+    """What the query narrows the outcomes to."""
+    wanted = {
+        "agent_id": query.id("agent_id"),
+        "code": query.text("code"),
+        "origin": query.one_of("origin", ORIGINS),
+        "campaign_id": query.id("campaign_id"),
+        "project_id": query.id("project_id"),
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _group_by(query: Query) -> list[str]:
@@ -87,22 +128,8 @@ def _group_by(query: Query) -> list[str]:
     return names
 
 
-def _wants_csv(request: web.Request) -> bool:
-    """Whether CSV is named in `Accept` and JSON is not: no client has needed more yet."""
-    accept = ",".join(request.headers.getall("Accept", ())).lower()
-    return CSV in accept and JSON not in accept
-
-
 def _row(group_by: list[str], count: Count) -> dict[str, Any]:
     return {**dict(zip(group_by, count.group, strict=True)), "count": count.count}
-
-
-def _csv(group_by: list[str], counts: list[Count]) -> str:
-    out = StringIO()
-    rows = csv.writer(out)
-    rows.writerow([*group_by, "count"])
-    rows.writerows([*count.group, count.count] for count in counts)
-    return out.getvalue()
 
 
 ROUTES: Final = (
@@ -113,7 +140,7 @@ ROUTES: Final = (
         operation_id="listDispositions",
         summary="Outcomes, newest first",
         scope="read",
-        parameters=_FILTERS,
+        parameters=_LISTED,
         responses={200: Body("One page", DispositionsPage)},
         refuses=("validation", "unavailable"),
     ),
@@ -122,9 +149,9 @@ ROUTES: Final = (
         path="/v1/reports/dispositions",
         handler=report,
         operation_id="reportDispositions",
-        summary="Outcomes, counted; `Accept: text/csv` gives CSV",
+        summary="Outcomes, counted; CSV where `Accept` has text/csv before application/json",
         scope="read",
-        parameters=(GROUP_BY, FROM, TO),
+        parameters=_REPORTED,
         responses={200: Body("The counts", ReportView, also=CSV)},
         refuses=("validation", "unavailable"),
     ),

@@ -58,6 +58,7 @@ class Collection(Protocol):
     def aggregate(self, pipeline: Sequence[Row]) -> Cursor | Awaitable[Cursor]: ...  # noqa: D102
     def index_information(self) -> Awaitable[Row]: ...  # noqa: D102
     def create_indexes(self, indexes: Sequence[IndexModel]) -> Awaitable[list[str]]: ...  # noqa: D102
+    def drop_index(self, index_or_name: str) -> Awaitable[None]: ...  # noqa: D102
     def bulk_write(  # noqa: D102
         self, requests: Sequence[Any], *, ordered: bool
     ) -> Awaitable[BulkWriteResult]: ...

@@ -7,9 +7,11 @@ and only documents that wait for a deadline are in the index of those.
 """
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Final
 
 import pymongo
+import structlog
 from pymongo import IndexModel, UpdateOne
 from pymongo.errors import ConfigurationError, OperationFailure
 
@@ -17,6 +19,7 @@ from shared.adapters.cluster.mongo_client import OPERATION_S, Collection, Connec
 from shared.contracts.errors import AftercallError
 
 VERSION: Final = 1
+INDEX_NOT_FOUND: Final = 27
 INDEX_BUILD_S: Final = 600.0  # over all documents there are; at once where there are none
 
 LISTED: Final = frozenset({"calls", "subjects"})
@@ -61,11 +64,19 @@ INDEXES: Final = {
     "overlays": (IndexModel([("_id", 1), ("v", 1)], name="versions"),),
     "outcomes": (
         IndexModel(
-            [("tenant", 1), ("decided_ms", -1), ("call_id", -1), ("agent_id", -1), ("code", 1)],
-            name="newest",
+            [
+                *(("tenant", 1), ("decided_ms", -1), ("call_id", -1), ("agent_id", -1)),
+                *(("code", 1), ("origin", 1), ("campaign_id", 1), ("project_id", 1)),
+            ],
+            name="reported",  # holds all that a report looks at, so none reads a row
         ),
     ),
 }
+REPLACED: Final = {"outcomes": "newest"}
+"""Indexes of earlier programs, which these may still make and use: each costs time with every row
+written, so it goes once another stands in its place."""
+
+log = structlog.get_logger()
 
 
 class StoreRefused(AftercallError):
@@ -126,5 +137,30 @@ async def _index(collection: Collection, indexes: Sequence[IndexModel]) -> None:
         standing = await collection.index_information()
     missing = [index for index in indexes if index.document["name"] not in standing]
     if missing:
-        with pymongo.timeout(INDEX_BUILD_S):
-            await collection.create_indexes(missing)
+        await _make(collection, missing)
+    replaced = REPLACED.get(collection.name)
+    if replaced in standing:
+        with pymongo.timeout(OPERATION_S):
+            await _drop(collection, replaced)
+
+
+async def _make(collection: Collection, missing: list[IndexModel]) -> None:
+    names = [index.document["name"] for index in missing]
+    with pymongo.timeout(OPERATION_S):
+        long = await collection.find_one({}) is not None
+    began_s = monotonic()
+    if long:
+        log.info("index_begun", collection=collection.name, indexes=names)
+    with pymongo.timeout(INDEX_BUILD_S):
+        await collection.create_indexes(missing)
+    if long:
+        seconds = round(monotonic() - began_s, 1)
+        log.info("index_made", collection=collection.name, indexes=names, seconds=seconds)
+
+
+async def _drop(collection: Collection, name: str) -> None:
+    try:
+        await collection.drop_index(name)
+    except OperationFailure as error:
+        if error.code != INDEX_NOT_FOUND:  # another process was faster
+            raise

@@ -16,10 +16,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from shared.adapters.embedded import schema
-from shared.contracts.errors import AftercallError, Unavailable
+from shared.contracts.errors import AftercallError, TooLong, Unavailable
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
@@ -29,6 +30,8 @@ LOCK_FILE: Final = "lock"
 GROUP_JOBS_MAX: Final = 256
 JOBS_WAITING_MAX: Final = 16_384
 READERS: Final = 2
+REPORT_S: Final = 20.0
+STEPS_BETWEEN_LOOKS: Final = 1_000_000  # at the clock; some 30 ms of a report's own thread
 BUSY_TIMEOUT_MS: Final = 5_000  # only a person with the sqlite3 shell could hold the lock
 WAL_PAGES: Final = 8_000
 WAL_BYTES_MAX: Final = 64 * 1024 * 1024  # what is kept on disk after a long reader has held it
@@ -116,9 +119,13 @@ class SqliteEngine:
         """Run a query that may take seconds: one after another, in nobody's way but each other's.
 
         Raises:
+            TooLong: it had no result within `REPORT_S`, the wait for others included.
             Unavailable: the file can't be read.
         """
-        return await self._read_on(self._reports, query)
+        end_s = monotonic() + REPORT_S
+        return await self._read_on(
+            self._reports, lambda connection: _until(end_s, connection, query)
+        )
 
     async def _read_on(self, pool: ThreadPoolExecutor, query: Job[T]) -> T:
         if self._closing:
@@ -249,6 +256,26 @@ class SqliteEngine:
 def _resolve(group: list[_Waiting]) -> None:
     for waiting in group:
         waiting.resolve()
+
+
+def _until(end_s: float, connection: sqlite3.Connection, query: Job[T]) -> T:
+    """What a query gives before this time of `monotonic`.
+
+    Raises:
+        TooLong: it gives nothing before.
+    """
+    late = TooLong(f"SQLite: no answer within {REPORT_S:.0f} s")
+    if monotonic() >= end_s:
+        raise late
+    connection.set_progress_handler(lambda: monotonic() >= end_s, STEPS_BETWEEN_LOOKS)
+    try:
+        return query(connection)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+    finally:
+        connection.set_progress_handler(None, 0)
+    raise late
 
 
 def _told(error: Exception) -> Exception:

@@ -1,13 +1,22 @@
 """The projection on SQLite: entries of calls, and the newest outcome of each agent on a call."""
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.adapters.embedded.bulk import execute_rows
 from shared.adapters.embedded.engine import SqliteEngine
-from shared.runtime.history import Count, Entry, OutcomePage, OutcomeRow
+from shared.contracts.instants import to_wire
+from shared.runtime.history import (
+    COUNTS_MAX,
+    EVERYTHING,
+    FILTERS,
+    Count,
+    Entry,
+    OutcomePage,
+    OutcomeRow,
+)
 
 _ENTRY: Final = """
     INSERT INTO history (tenant, id, call_id, request_id, at_ms, rank, sequence, body)
@@ -29,22 +38,33 @@ _OF_REQUEST: Final = """
     SELECT body FROM history WHERE tenant = ? AND request_id = ?
     ORDER BY at_ms, rank, sequence, id
 """
+# The end of the span is a place too: were it a condition of its own, SQLite would begin there, and
+# pass over every row of the pages before.
 _OUTCOMES: Final = """
     SELECT body, decided_ms, call_id, agent_id FROM outcomes
-    WHERE tenant = :tenant AND decided_ms >= :from_ms AND decided_ms < :to_ms
-        AND (:agent_id IS NULL OR agent_id = :agent_id)
-        AND code <> '' AND (:code IS NULL OR code = :code)
+    WHERE tenant = :tenant AND decided_ms >= :from_ms AND code <> '' {narrowed}
         AND (decided_ms, call_id, agent_id) < (:at_ms, :at_call, :at_agent)
     ORDER BY decided_ms DESC, call_id DESC, agent_id DESC LIMIT :limit
 """
-_COLUMNS: Final = {
-    "code": "code",
-    "agent_id": "agent_id",
-    "day": "strftime('%Y-%m-%d', decided_ms / 1000, 'unixepoch')",
-    "hour": "strftime('%Y-%m-%dT%H', decided_ms / 1000, 'unixepoch')",
-    "origin": "origin",
-    "campaign_id": "coalesce(campaign_id, '')",
-    "project_id": "coalesce(project_id, '')",
+_COUNTS: Final = """
+    SELECT {columns} FROM outcomes
+    WHERE tenant = :tenant AND decided_ms >= :from_ms AND decided_ms < :to_ms AND code <> ''
+        {narrowed}
+    GROUP BY {places} ORDER BY {places} LIMIT :limit
+"""
+_NARROWED: Final = {name: f"AND {name} = :{name}" for name in FILTERS}
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+
+# Days and hours are counted by number: to format the time of each row took longer than all else.
+_COLUMNS: Final[dict[str, tuple[str, Callable[[Any], str]]]] = {
+    "code": ("code", str),
+    "agent_id": ("agent_id", str),
+    "day": (f"decided_ms / {_DAY_MS}", lambda number: to_wire(number * _DAY_MS)[:10]),
+    "hour": (f"decided_ms / {_HOUR_MS}", lambda number: to_wire(number * _HOUR_MS)[:13]),
+    "origin": ("origin", str),
+    "campaign_id": ("coalesce(campaign_id, '')", str),
+    "project_id": ("coalesce(project_id, '')", str),
 }
 
 
@@ -86,47 +106,62 @@ class SqliteHistoryStore:
         *,
         from_ms: int,
         to_ms: int,
-        agent_id: str | None = None,
-        code: str | None = None,
+        only: Mapping[str, str] = EVERYTHING,
         cursor: str | None = None,
         limit: int = 50,
     ) -> OutcomePage:
         """See `HistoryStore`."""
         place = (to_ms, "", "")
         if cursor is not None:
-            place = read_cursor(cursor, tuple[Instant, str, str])
+            place = min(place, read_cursor(cursor, tuple[Instant, str, str]))
+        sql = _OUTCOMES.format(narrowed=_narrowed(only))
         values = {
+            **only,
             "tenant": tenant,
             "from_ms": from_ms,
-            "to_ms": to_ms,
-            "agent_id": agent_id,
-            "code": code,
             "limit": limit + 1,
             **dict(zip(("at_ms", "at_call", "at_agent"), place, strict=True)),
         }
         rows = await self._engine.report(
-            lambda connection: connection.execute(_OUTCOMES, values).fetchall()
+            lambda connection: connection.execute(sql, values).fetchall()
         )
         shown = rows[:limit]
         following = write_cursor(shown[-1][1:]) if len(rows) > limit else None
         return OutcomePage(tuple(body for body, _, _, _ in shown), following)
 
     async def counts(
-        self, tenant: str, *, group_by: Sequence[str], from_ms: int, to_ms: int
+        self,
+        tenant: str,
+        *,
+        group_by: Sequence[str],
+        from_ms: int,
+        to_ms: int,
+        only: Mapping[str, str] = EVERYTHING,
+        limit: int = COUNTS_MAX,
     ) -> list[Count]:
         """See `HistoryStore`. A disposition without a campaign or project counts under `""`."""
         columns = [_COLUMNS[name] for name in group_by]
-        listed = ", ".join([*columns, "count(*)"])
-        places = ", ".join(str(number + 1) for number in range(len(columns))) or "NULL"
-        sql = f"""
-            SELECT {listed} FROM outcomes
-            WHERE tenant = ? AND decided_ms >= ? AND decided_ms < ? AND code <> ''
-            GROUP BY {places} ORDER BY {places}
-        """  # noqa: S608 - built from the literals above
-        rows = await self._engine.report(
-            lambda connection: connection.execute(sql, (tenant, from_ms, to_ms)).fetchall()
+        sql = _COUNTS.format(
+            columns=", ".join([*(place for place, _ in columns), "count(*)"]),
+            narrowed=_narrowed(only),
+            places=", ".join(str(number + 1) for number in range(len(columns))) or "NULL",
         )
-        return [Count(row[:-1], row[-1]) for row in rows]
+        values = {**only, "tenant": tenant, "from_ms": from_ms, "to_ms": to_ms, "limit": limit}
+        readers = [read for _, read in columns]
+
+        def count(connection: sqlite3.Connection) -> list[Count]:
+            return [
+                Count(
+                    tuple(read(value) for read, value in zip(readers, row, strict=False)), row[-1]
+                )
+                for row in connection.execute(sql, values).fetchall()
+            ]
+
+        return await self._engine.report(count)
+
+
+def _narrowed(only: Mapping[str, str]) -> str:
+    return " ".join(_NARROWED[name] for name in only)
 
 
 def _entry(entry: Entry) -> tuple[str, str, str, str | None, int, int, int, bytes]:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from services.gateway import models
+from services.gateway.routes import reports
 from shared.contracts.calls import AgentOnCall, Call, Phase
 from shared.contracts.dispositions import (
     AgentDispositions,
@@ -15,8 +16,9 @@ from shared.contracts.dispositions import (
     Origin,
     Queued,
 )
+from shared.contracts.errors import TooLong
 from shared.contracts.topics import CALLS_CHANGED
-from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.history import Count, Entry, OutcomeRow
 from shared.runtime.ports import TopicPartition
 from tests.support.clock import START_MS
 from tests.unit.services.gateway.floor import NATIVE, Floor, open_floor, problem
@@ -251,6 +253,14 @@ BAD_QUERIES = [
     "/v1/dispositions?to=1969-01-01",
     "/v1/dispositions?from=9999-12-31T23:59:59-01:00",
     "/v1/dispositions?code=a%0ab",
+    "/v1/dispositions?origin=magic",
+    "/v1/dispositions?origin=",
+    "/v1/dispositions?campaign_id=a%20b",
+    "/v1/dispositions?project_id=",
+    "/v1/dispositions?group_by=code",
+    "/v1/reports/dispositions?origin=magic",
+    "/v1/reports/dispositions?agent_id=a%20b",
+    "/v1/reports/dispositions?limit=5",
     "/v1/dispositions?code=" + "x" * 257,
     "/v1/reports/dispositions?group_by=tenant",
     "/v1/reports/dispositions?group_by=code,code",
@@ -334,26 +344,27 @@ async def test_while_the_history_is_behind_nothing_is_denied(floor: Floor) -> No
     assert told == {"request_id": "req-1", "outcome": "pending"}
 
 
-def outcome(number: int, code: str, agent_id: str, days_ago: int = 0) -> OutcomeRow:
+def outcome(
+    number: int, code: str, agent_id: str, days_ago: int = 0, **more: str | None
+) -> OutcomeRow:
+    named = {"origin": "queue", "campaign_id": None, "project_id": None, **more}
     return OutcomeRow(
         tenant="demo",
         call_id=f"call-{number}",
         agent_id=agent_id,
         revision=1,
         code=code,
-        origin="queue",
         decided_ms=START_MS - days_ago * 86_400_000,
-        campaign_id=None,
-        project_id=None,
         body=json.dumps({"call_id": f"call-{number}", "code": code}).encode(),
+        **named,  # type: ignore[arg-type]
     )
 
 
 OUTCOMES = [
     outcome(1, "Sale", "agent-1"),
-    outcome(2, "Sale", "agent-2"),
-    outcome(3, "Callback", "agent-1", 1),
-    outcome(4, "Sale", "agent-1", 29),
+    outcome(2, "Sale", "agent-2", campaign_id="spring", origin="status"),
+    outcome(3, "Callback", "agent-1", 1, campaign_id="spring", project_id="17"),
+    outcome(4, "Sale", "agent-1", 29, origin="late"),
     outcome(5, "Sale", "agent-1", 31),
 ]
 
@@ -364,6 +375,11 @@ OUTCOMES = [
         ("", [2, 1, 3, 4]),
         ("agent_id=agent-1", [1, 3, 4]),
         ("code=Callback", [3]),
+        ("origin=queue", [1, 3]),
+        ("origin=status", [2]),
+        ("campaign_id=spring", [2, 3]),
+        ("project_id=17", [3]),
+        ("campaign_id=spring&agent_id=agent-2&code=Sale", [2]),
         ("from=2026-10-01", [2, 1, 3, 4, 5]),
         ("to=2026-11-21", [3, 4]),
         ("from=2026-11-21", [2, 1]),
@@ -381,6 +397,8 @@ async def test_outcomes_are_filtered(floor: Floor, query: str, expected: list[in
             {"call_id": f"call-{number}", "code": OUTCOMES[number - 1].code} for number in expected
         ]
     }
+    told = await (await get(floor, f"/v1/reports/dispositions?{query}")).json()
+    assert sum(row["count"] for row in told["rows"]) == len(expected)
 
 
 async def test_outcomes_come_in_pages(floor: Floor) -> None:
@@ -412,6 +430,8 @@ async def test_a_report_counts_by_its_columns(floor: Floor) -> None:
     [
         ("text/csv", "text/csv"),
         ("TEXT/CSV; q=0.9, */*; q=0.1", "text/csv"),
+        ("application/json;q=0.5, text/csv", "text/csv"),
+        ("application/json, text/csv;q=0.5", "application/json"),
         ("application/json, text/csv", "application/json"),
         ("*/*", "application/json"),
     ],
@@ -426,6 +446,40 @@ async def test_a_report_is_csv_where_that_is_asked_for(
         assert await response.text() == (
             "day,count\r\n2026-10-23,1\r\n2026-11-20,1\r\n2026-11-21,2\r\n"
         )
+
+
+async def test_a_report_for_a_spreadsheet_calculates_nothing(floor: Floor) -> None:
+    await floor.history.upsert([], [outcome(1, "=1+1", "-7"), outcome(2, 'a,"b"', "agent-1")])
+    path = "/v1/reports/dispositions?group_by=code,agent_id"
+    told = await get(floor, path, Accept="text/csv")
+    assert await told.text() == (
+        "code,agent_id,count\r\n'=1+1,'-7,1\r\n" + '"a,""b""",agent-1,1\r\n'
+    )
+    plain = await (await get(floor, path)).json()
+    assert plain["rows"][0] == {"code": "=1+1", "agent_id": "-7", "count": 1}
+
+
+async def test_a_report_has_only_so_many_rows(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.history.upsert([], OUTCOMES)
+    path = "/v1/reports/dispositions?group_by=code,agent_id"
+    monkeypatch.setattr(reports, "COUNTS_MAX", 3)
+    assert len((await (await get(floor, path)).json())["rows"]) == 3
+    monkeypatch.setattr(reports, "COUNTS_MAX", 2)
+    assert await problem(await get(floor, path)) == (422, "validation")
+
+
+async def test_a_report_that_takes_too_long_says_what_to_do(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def counts(*_: object, **__: object) -> list[Count]:
+        raise TooLong("not within 20 s")
+
+    monkeypatch.setattr(floor.history, "counts", counts)
+    answer = await get(floor, "/v1/reports/dispositions")
+    assert "shorter span" in (await answer.json())["detail"]
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
 
 
 async def test_the_codes_of_the_demo_tenant(floor: Floor) -> None:
