@@ -60,7 +60,7 @@ class Centre:
         self.store = MemoryStateStore()
         self.tenants = FileTenantDirectory(tenants)
         self.history = MemoryHistoryStore()
-        self.waiters = Waiters("here", timeout_s=1.0)
+        self.waiters = Waiters("here", timeout_s=3.0)
         self.desk = Desk(
             tenants=self.tenants,
             clock=self.clock,

@@ -20,6 +20,7 @@ from shared.contracts.errors import AftercallError
 
 VERSION: Final = 1
 INDEX_NOT_FOUND: Final = 27
+INDEX_UNDERWAY: Final = 12587  # BackgroundOperationInProgressForNamespace
 INDEX_BUILD_S: Final = 600.0  # over all documents there are; at once where there are none
 
 LISTED: Final = frozenset({"calls", "subjects"})
@@ -162,5 +163,6 @@ async def _drop(collection: Collection, name: str) -> None:
     try:
         await collection.drop_index(name)
     except OperationFailure as error:
-        if error.code != INDEX_NOT_FOUND:  # another process was faster
+        # Another process was faster, or still makes an index: then it drops this one, or the next.
+        if error.code not in (INDEX_NOT_FOUND, INDEX_UNDERWAY):
             raise
