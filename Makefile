@@ -28,9 +28,16 @@ $(VENV)/.dev: deploy/locks/dev.txt pyproject.toml $(VENV)/.runtime
 run: $(VENV)/.runtime ## start everything, with the demo tenant and a simulated call floor
 	@exec $(BIN)/aftercall dev
 
+# The quick ones first and side by side, then, one by one, those that start real parts.
+QUICK := not e2e and not crash and not sip and not cluster and not fault
 test: $(VENV)/.dev ## every test, against real parts; installs what it needs
 	@bash tests/support/parts.sh
-	@$(BIN)/pytest -q -ra --cov --cov-branch $(ARGS)
+ifeq ($(ARGS),)
+	@$(BIN)/pytest -q -ra -n auto -m "$(QUICK)" --cov --cov-branch --cov-report= --cov-fail-under=0
+	@$(BIN)/pytest -q -ra -m "not ($(QUICK))" --cov --cov-branch --cov-append
+else
+	@$(BIN)/pytest -q -ra $(ARGS)
+endif
 
 lint: $(VENV)/.dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check -q .
@@ -39,7 +46,7 @@ lint: $(VENV)/.dev ## format, lint, types, layers
 	@$(BIN)/lint-imports --no-logo
 
 check: lint ## the same and the quick tests: before each commit
-	@$(BIN)/pytest -q -n auto -m "not e2e and not crash and not sip and not cluster and not fault" --ignore=tests/simulation tests
+	@$(BIN)/pytest -q -n auto -m "$(QUICK)" --ignore=tests/simulation tests
 
 ROUNDS ?= 50
 fault: $(VENV)/.dev ## kill, freeze and cut off parts of the cluster profile: ROUNDS=200

@@ -29,7 +29,7 @@ from tests.fault.switch import life
 from tests.support.cluster_product import PARTITIONS
 from tests.support.parts import MongoServer
 
-ROUNDS: Final = int(os.environ.get("AFTERCALL_TEST_ROUNDS", "20"))
+ROUNDS: Final = int(os.environ.get("AFTERCALL_TEST_ROUNDS", "12"))
 SEED: Final = int(os.environ.get("AFTERCALL_TEST_SEED", "1"))
 ONLY: Final = os.environ.get("AFTERCALL_TEST_ONLY", "")
 WARM_S: Final = 1.0
