@@ -276,7 +276,7 @@ async def test_two_processes_of_one_name_are_found_out(
         )
         for task in polling:
             task.cancel()
-        assert [type(task.exception()) for task in done] == [Bug]
+        assert {type(task.exception()) for task in done} == {Bug}  # one of them, or both at once
 
 
 async def test_records_that_were_deleted_unread_stop_the_reader(place: Place) -> None:
