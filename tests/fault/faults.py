@@ -51,95 +51,110 @@ class Fault:
 
 
 def _table() -> list[Fault]:
-    rows: list[Fault] = []
-    for role in ("callstate", "worker"):
-        points = BATCH + (TIMERS if role == "callstate" else HISTORY)
-        for point in points:
-            rows += [
-                Fault("killed at a point", f"{role}: {point}", ordered(role, point, "kill"), 3),
-                Fault(
-                    "stopped at a point, beyond its session",
-                    f"{role}: {point}",
-                    ordered(role, point, "stop", LONG_S),
-                    0.4,
-                ),
-                Fault(
-                    "stopped at a point, within its session",
-                    f"{role}: {point}",
-                    ordered(role, point, "stop", SHORT_S),
-                    0.5,
-                ),
-            ]
-        rows += [
+    roles = ("gateway", "callstate", "worker")
+    return [
+        *_at_points("callstate", BATCH + TIMERS),
+        *_at_points("worker", BATCH + HISTORY),
+        *_in_groups("callstate"),
+        *_in_groups("worker"),
+        *_of_gateway(),
+        *_of_parts(),
+        *(fault for role in roles for fault in _at_any_moment(role)),
+        *_pairs(),
+    ]
+
+
+def _at_points(role: str, points: tuple[str, ...]) -> list[Fault]:
+    """What is ordered of a service that works through batches."""
+    beyond, within = "beyond its session", "within its session"
+    answered = ("polled", "half saved", "saved", "half published", "published", "advanced")
+    stops = ((beyond, LONG_S, 0.4), (within, SHORT_S, 0.5))
+    return [
+        *(
+            Fault("killed at a point", f"{role}: {point}", ordered(role, point, "kill"), 3)
+            for point in points
+        ),
+        *(
+            Fault(f"stopped at a point, {how}", f"{role}: {point}", play, weight)
+            for point in points
+            for how, s, weight in stops
+            for play in (ordered(role, point, "stop", s),)
+        ),
+        *(
             Fault("blocked", f"{role}: {point}", ordered(role, point, "block", LONG_S), 0.3)
             for point in ("saved", "published")
-        ]
-        rows += [
+        ),
+        *(
             Fault("no answer, and done", f"{role}: {point}", ordered(role, point, "fail"), 2)
-            for point in (
-                "polled",
-                "half saved",
-                "saved",
-                "half published",
-                "published",
-                "advanced",
-            )
-        ]
-        rows += [
+            for point in answered
+        ),
+        *(
             Fault("write lands late", f"{role}: {s} s", ordered(role, "saving", "late", s), 1)
             for s in LATE_S
-        ]
-        rows += [
-            Fault("killed in a rebalance", f"{role}: {point}", in_rebalance(role, point, "kill"), 1)
-            for point in ("revoking", "assigned")
-        ]
-        rows += [
-            Fault(
-                "stopped in a rebalance",
-                f"{role}: {point}",
-                in_rebalance(role, point, "stop", LONG_S),
-                0.3,
-            )
-            for point in ("revoking", "assigned")
-        ]
-        rows += [
-            Fault("both killed", role, at_any_moment(role, count=2), 1),
-            Fault("joins and leaves", role, joined(role), 2),
-        ]
-    rows += [
-        Fault("killed at a point", f"gateway: {point}", ordered("gateway", point, "kill"), 3)
-        for point in GATEWAY
+        ),
     ]
-    rows += [
+
+
+def _in_groups(role: str) -> list[Fault]:
+    """What moves the partitions of a service."""
+    points = ("revoking", "assigned")
+    return [
+        *(
+            Fault("killed in a rebalance", f"{role}: {point}", in_rebalance(role, point, "kill"), 1)
+            for point in points
+        ),
+        *(
+            Fault("stopped in a rebalance", f"{role}: {point}", play, 0.3)
+            for point in points
+            for play in (in_rebalance(role, point, "stop", LONG_S),)
+        ),
+        Fault("both killed", role, at_any_moment(role, count=2), 1),
+        Fault("joins and leaves", role, joined(role), 2),
+        Fault("left behind", role, left_behind(role), 0.5),
+    ]
+
+
+def _of_gateway() -> list[Fault]:
+    return [
+        *(
+            Fault("killed at a point", f"gateway: {point}", ordered("gateway", point, "kill"), 3)
+            for point in GATEWAY
+        ),
         Fault("no answer, and done", "gateway: asked", ordered("gateway", "asked", "fail"), 2),
         Fault("joins and leaves", "gateway", joined("gateway"), 1),
+    ]
+
+
+def _of_parts() -> list[Fault]:
+    """Broker, mongod, and the network to them."""
+    faults = (
+        ("cut", 0.0, 2),
+        ("answers lost", 0.3, 2),
+        ("answers lost", GIVEN_UP_S, 0.6),
+        ("requests late", 0.3, 2),
+        ("requests late", GIVEN_UP_S, 0.6),
+    )
+    return [
         *(
             Fault("network", f"{to}: {fault}, {s} s", network(to, fault, s), weight)
             for to in ("broker", "mongod")
-            for fault, s, weight in (
-                ("cut", 0.0, 2),
-                ("answers lost", 0.3, 2),
-                ("answers lost", GIVEN_UP_S, 0.6),
-                ("requests late", 0.3, 2),
-                ("requests late", GIVEN_UP_S, 0.6),
-            )
+            for fault, s, weight in faults
         ),
         Fault("storm", f"of {STORM_S} s", storm(STORM_S), 0.5),
-        Fault("left behind", "callstate", left_behind("callstate"), 0.5),
-        Fault("left behind", "worker", left_behind("worker"), 0.5),
         Fault("broker killed", "at any moment", broker_killed(), 1),
         Fault("broker frozen", f"{FROZEN_S} s", part_frozen("broker", FROZEN_S), 0.4),
         Fault("mongod killed", "at any moment", mongod_killed(), 1),
         Fault("mongod frozen", f"{FROZEN_S} s", part_frozen("mongod", FROZEN_S), 0.4),
     ]
-    for role in ("gateway", "callstate", "worker"):
-        rows += [
-            Fault("killed", role, at_any_moment(role), 3),
-            Fault("frozen within its session", role, frozen(role, SHORT_S), 1),
-            Fault("frozen beyond its session", role, frozen(role, LONG_S), 0.4),
-            Fault("told to stop, and started", role, restarted(role), 2),
-        ]
-    return rows + _pairs()
+
+
+def _at_any_moment(role: str) -> list[Fault]:
+    return [
+        Fault("killed", role, at_any_moment(role), 3),
+        Fault("frozen within its session", role, frozen(role, SHORT_S), 1),
+        Fault("frozen beyond its session", role, frozen(role, LONG_S), 0.4),
+        Fault("told to stop, and started", role, restarted(role), 2),
+    ]
 
 
 def _pairs() -> list[Fault]:
