@@ -14,7 +14,7 @@ import structlog
 from shared.adapters.cluster.broker import Broker, Fetched, OutOfRange
 from shared.adapters.cluster.names import Names
 from shared.adapters.cluster.publisher import Publisher
-from shared.contracts.envelope import CORRELATION_ID, REPLY_TO, Message, Record, reply_to_of
+from shared.contracts.envelope import CORRELATION_ID, JSON, REPLY_TO, Message, Record, reply_to_of
 from shared.contracts.errors import AftercallError, Unavailable
 from shared.contracts.topics import GATEWAY_REPLIES
 from shared.runtime.ports import Answer, TopicPartition
@@ -23,6 +23,14 @@ from shared.runtime.profile import Deliver
 ANSWERS_WAITING_MAX: Final = 16_384
 FETCH_WAIT_S: Final = 0.5
 RETRY_S: Final = 0.2
+
+# CloudEvents, as on every topic.
+_EVERY_ANSWER: Final = (
+    ("ce_specversion", b"1.0"),
+    ("ce_source", b"/aftercall/answers"),
+    ("ce_type", b"request.answered"),
+    ("content-type", JSON),
+)
 
 log = structlog.get_logger()
 
@@ -146,8 +154,12 @@ class Listener:
 
 
 def _to_message(answer: Answer) -> Message:
+    address = answer.reply_to.address.encode()
+    correlation_id = answer.reply_to.correlation_id.encode()
     headers = (
-        (REPLY_TO, answer.reply_to.address.encode()),
-        (CORRELATION_ID, answer.reply_to.correlation_id.encode()),
+        *_EVERY_ANSWER,
+        ("ce_id", b"%b/%b" % (address, correlation_id)),
+        (REPLY_TO, address),
+        (CORRELATION_ID, correlation_id),
     )
     return Message(GATEWAY_REPLIES, answer.reply_to.address, headers, answer.body)
