@@ -25,6 +25,11 @@ try {
 
 const say = (node, text = "") => node.textContent === text || (node.textContent = text);
 const fresh = () => `${Date.now()}-${Math.random()}`;
+// As its fields hold it; a time there is the browser's.
+const fields = ({ comment, callback_at: at, pause_after, pause_reason, release_after }) => ({
+	comment, pause_after, pause_reason, release_after,
+	callback_at: at && new Date(at).toLocaleString("sv").slice(0, 16).replace(" ", "T"),
+});
 const isOver = ({ phase, code, draft }) => phase === "released" && code && !draft.pending;
 
 const follow = (host) => {
@@ -33,7 +38,7 @@ const follow = (host) => {
 	const turns = {};
 	const parts = {};
 	// The call that is shown.
-	let shown;
+	let shown, drawn;
 	let claims = {};
 	let words = {};
 	let stop = new AbortController();
@@ -101,7 +106,10 @@ const follow = (host) => {
 		doing("sending");
 		const asked = { method: "POST", headers, body };
 		const said = await line.settle(`v1/calls/${call.id}/${what}`, stop.signal, asked, () => doing("unknown"));
-		if (said && !said.ok) call.refusal = said.answer.detail;
+		if (said && !said.ok) {
+			const { detail, errors: [first] = [] } = said.answer;
+			call.refusal = first ? `${first.field}: ${first.detail}` : detail;
+		}
 		doing("");
 		return said;
 	};
@@ -140,17 +148,17 @@ const follow = (host) => {
 		const typed = kept[place() + id];
 		const own = agents.find(({ agent_id }) => agent_id === claims.agent);
 		const { phase, queued, disposition, missed, wrap_up_ends_at: ends } = own;
-		const { code, comment, origin, previous } = queued ?? disposition ?? {};
+		const { code, origin, previous, ...said } = queued ?? disposition ?? {};
 		let call = calls.get(id);
 		if (!call) {
 			if (phase === "released" && !typed) return;
 			// Not under the agent's hands.
 			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
-			call = { id, version, draft: typed ? JSON.parse(typed) : { code, comment } };
+			call = { id, version, draft: typed ? JSON.parse(typed) : { ...fields(said), code } };
 			calls.set(id, call);
 		}
 		if (version < call.version) return;
-		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed && "missed";
+		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed ? "missed" : "";
 		const peer = (direction === "outbound" ? to : from) ?? id;
 		Object.assign(call, { version, phase, peer, ends: Date.parse(ends), state, code, previous });
 		if (call.draft.pending && !call.doing) dispose(call);
@@ -172,10 +180,11 @@ const follow = (host) => {
 			if (/radio|checkbox/.test(type)) input.checked = typed === true || typed === value;
 			else if (name && value !== typed) input.value = typed;
 		}
+		if (drawn !== (drawn = shown)) parts.search.oninput();
 		callback_at.required = codes.querySelector("[data-callback=true]:checked");
 		extend.hidden = phase !== "wrap_up" && root.activeElement !== extend;
 		dismiss.hidden = phase !== "released" || draft.pending;
-		const is = (outcome.dataset.state = doing || (refusal && "refused") || state || "");
+		const is = (outcome.dataset.state = doing || (refusal && "refused") || state);
 		const label = (one) => codes.querySelector(`[value="${CSS.escape(one)}"] + *`)?.textContent ?? one;
 		const values = { code: label(code), previous: label(previous?.code), refusal };
 		say(outcome, words[`is-${is}`]?.replace(/{(\w+)}/g, (_, name) => values[name]));
