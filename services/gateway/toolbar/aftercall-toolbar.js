@@ -14,6 +14,7 @@ const ORIGINS = { correction: "corrected", late: "user_event" };
 const GATHER_MS = 50;
 const EXTEND_S = 30;
 const TICK_MS = 250;
+const HOUR_MS = 36e5;
 // Until the page has given a token.
 const ASK_AGAIN_MS = 3000;
 
@@ -65,8 +66,8 @@ const follow = (host) => {
 			part("button", "save")),
 		part("p", "outcome", { role: "status" }),
 		part("p", "connection", { role: "status" })));
-	const { form, codes, callback_at, countdown, extend, dismiss, outcome, connection } = parts;
-	const show = pick(parts.search, codes);
+	const { form, search, codes, callback_at, countdown, extend, dismiss, outcome, connection } = parts;
+	const show = pick(search, codes);
 
 	form.oninput = ({ target: { name, type, checked, value } }) => {
 		if (name) keep(shown, { [name]: type === "checkbox" ? checked : value });
@@ -147,7 +148,7 @@ const follow = (host) => {
 	const learn = ({ id, version, direction, from, to, agents }) => {
 		const typed = kept[place() + id];
 		const own = agents.find(({ agent_id }) => agent_id === claims.agent);
-		const { phase, queued, disposition, missed, wrap_up_ends_at: ends } = own;
+		const { phase, queued, disposition, missed, overdue, wrap_up_ends_at: ends } = own;
 		const { code, origin, previous, ...said } = queued ?? disposition ?? {};
 		let call = calls.get(id);
 		if (!call) {
@@ -158,9 +159,9 @@ const follow = (host) => {
 			calls.set(id, call);
 		}
 		if (version < call.version) return;
-		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed ? "missed" : "";
+		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed ? "missed" : overdue ? "overdue" : "";
 		const peer = (direction === "outbound" ? to : from) ?? id;
-		Object.assign(call, { version, phase, peer, ends: Date.parse(ends), state, code, previous });
+		Object.assign(call, { version, phase, peer, ends: !overdue && Date.parse(ends), state, code, previous });
 		if (call.draft.pending && !call.doing) dispose(call);
 		if (isOver(call)) delete kept[place() + id];
 	};
@@ -180,7 +181,7 @@ const follow = (host) => {
 			if (/radio|checkbox/.test(type)) input.checked = typed === true || typed === value;
 			else if (name && value !== typed) input.value = typed;
 		}
-		if (drawn !== (drawn = shown)) parts.search.oninput();
+		if (drawn !== (drawn = shown)) search.oninput();
 		callback_at.required = codes.querySelector("[data-callback=true]:checked");
 		extend.hidden = phase !== "wrap_up" && root.activeElement !== extend;
 		dismiss.hidden = phase !== "released" || draft.pending;
@@ -191,10 +192,9 @@ const follow = (host) => {
 		tick();
 	};
 	const tick = () => {
-		const clock = { minute: "2-digit", second: "2-digit", timeZone: "UTC" };
 		for (const { tab, phase, peer, ends } of calls.values()) {
-			const left = Math.max(0, ends - line.now());
-			const time = phase === "wrap_up" ? new Date(left + 999).toLocaleTimeString(parts.toolbar.lang, clock) : "";
+			const left = Math.max(0, ends - line.now() || 0) + 999;
+			const time = phase === "wrap_up" ? new Date(left).toISOString().slice(left < HOUR_MS ? 14 : 11, 19) : "";
 			say(tab, `\u2068${peer}\u2069 ${words[phase] ?? ""} ${time}`);
 			if (tab === shown.tab) say(countdown, time);
 		}
@@ -215,7 +215,7 @@ const follow = (host) => {
 			if (words[name]) say(parts[name], words[name]);
 			parts[name].ariaLabel = words[`@${name}`] ?? null;
 		}
-		parts.search.placeholder = words["@search"];
+		search.placeholder = words["@search"];
 		Object.assign(parts.toolbar, { lang: locale, dir: words.dir });
 		draw();
 	};

@@ -11,7 +11,7 @@ label:has([type=checkbox],[type=radio]),[part=calls],[part=head]{display:flex;ga
 div{flex-wrap:wrap;align-items:baseline}
 input,textarea,button{font:inherit;color:inherit;background:Canvas;border:1px solid GrayText;border-radius:.3em;padding:.3em}
 [part=save],[aria-pressed=true],:checked+span{border-color:LinkText;color:LinkText;font-weight:600}
-[data-state=refused],[data-state=missed],[part=connection]{color:light-dark(#a01c12,#ffa199)}
+[data-state=refused],[data-state=missed],[data-state=overdue],[part=connection]{color:light-dark(#a01c12,#ffa199)}
 label:has([type=checkbox]){flex-direction:row-reverse;justify-content:flex-end}
 label:has([part=pause_after]:not(:checked))+label{display:none}
 [part=save]{justify-self:start}

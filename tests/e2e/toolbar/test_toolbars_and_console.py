@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +24,18 @@ from tests.support.product import Product
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 WRAP_UP_S: Final = 4
+MANDATORY: Final = {"Authorization": "Bearer mandatory-key"}
 COMMENT_CHARS: Final = 10_000
+# As another program of the page's might, by the toolbar's own way.
+ASK_FOR_AN_HOUR: Final = """async (call) => {
+  const token = await (await fetch(`/token${location.search}`)).text();
+  const { src } = document.querySelector("script[src$='aftercall-toolbar.js']");
+  await fetch(new URL(`/v1/calls/${call}/wrap-up-extension`, src), {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ agent_id: "agent-1", seconds: 3600 }),
+  });
+}"""
 DEEP: Final = {
     "code": "Deep",
     "label": "Of the second kind",
@@ -37,11 +50,17 @@ DEEP: Final = {
 }
 
 
-def more_codes(file: Path) -> Path:
-    """The same tenants, with a folder in a folder."""
+def more_tenants(file: Path) -> Path:
+    """The same, with a folder in a folder; and one that must have a code, within 2 s."""
     told = yaml.safe_load(file.read_text())
     for tenant in told["tenants"]:
         tenant["codes"] = [*tenant["codes"], DEEP]
+    *_, strict = told["tenants"]
+    (key,) = strict["credentials"]
+    digest = sha256(b"mandatory-key").hexdigest()
+    kept = {name: key[name] for name in ("id", "kind", "scopes")} | {"sha256": digest}
+    mandatory = {"id": "mandatory", "demo": False, "wrap_up": {"seconds": 2, "mode": "mandatory"}}
+    told["tenants"].append(strict | mandatory | {"credentials": [kept]})
     file.write_text(yaml.safe_dump(told))
     return file
 
@@ -51,7 +70,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     folder = tmp_path_factory.mktemp("together")
     try:
         async with Crm() as crm, chromium() as browser:
-            file = more_codes(tenants(folder / "tenants.yaml", crm.origin))
+            file = more_tenants(tenants(folder / "tenants.yaml", crm.origin))
             product = Product(folder / "data", tenants_file=file, demo_wrap_up_s=WRAP_UP_S)
             crm.gateway = product.url
             async with product:
@@ -180,6 +199,24 @@ async def test_a_call_that_has_no_code_yet_is_not_told_as_none(stage: Stage) -> 
     await stage.tell(call, "call.disconnected", by="caller")
     await expect(page.locator("[part=call]")).to_contain_text("wrap-up")
     await expect(page.locator("[part=outcome]")).to_be_empty()
+    await page.context.close()
+
+
+async def test_a_wrap_up_that_must_have_a_code_says_that_it_has_run_over(stage: Stage) -> None:
+    page = await stage.open("agent-1", key="mandatory-key")
+    call = await stage.talk("agent-1", key=MANDATORY)
+    await stage.tell(call, "call.disconnected", MANDATORY, by="caller")
+    await says(page, "overdue", "Wrap-up has run over. A code is needed.")
+    await expect(page.locator("[part=countdown]")).to_have_text("00:00")
+    await page.locator("[part=extend]").click()
+    await expect(page.locator("[part=countdown]")).to_have_text(re.compile("^00:[23]"))
+    async with page.expect_response("**/wrap-up-extension") as extended:
+        await page.evaluate(ASK_FOR_AN_HOUR, call)
+    assert (await extended.value).ok
+    await expect(page.locator("[part=countdown]")).to_have_text(re.compile("^01:00:[0-3]"))
+    await choose(page, "sale")
+    await page.locator("[part=save]").click()
+    await says(page, "saved")
     await page.context.close()
 
 
