@@ -14,6 +14,11 @@ WHY: Final = {
     "subject_in_call": "agents are handling it now",
     "idempotency_conflict": "the same key came before with another body",
 }
+# Where the rule says more than the problem, whose code older clients know.
+WHY_BY_RULE: Final = {
+    "correction_refused": "the agent has already disposed this call, and nothing is corrected here",
+    "late_refused": "the call is released, and it is too late for a disposition",
+}
 
 
 class RefusedByRule(Refused):
@@ -21,5 +26,5 @@ class RefusedByRule(Refused):
 
     def __init__(self, verdict: Verdict | StatusVerdict) -> None:
         code = verdict.problem or "internal"
-        super().__init__(code, WHY.get(code, "refused"))
+        super().__init__(code, WHY_BY_RULE.get(verdict.rule) or WHY.get(code, "refused"))
         self.verdict = verdict

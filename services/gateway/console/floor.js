@@ -69,6 +69,8 @@ export class Floor {
     } else if (type === "EventUserEvent" && data.origin === "late") {
       this.#say(data, { code: data.code });
       this.#list(data);
+    } else if (type === "status.changed" && !data.call_id && data.code) {
+      this.#list(data);
     }
     this.callbacks.hear(type, data);
   }
@@ -120,7 +122,7 @@ export class Floor {
       agentId: row.agent_id ?? null,
       callId: row.call_id ?? null,
       subject: row.subject ?? null,
-      origin: row.origin,
+      origin: row.origin ?? "status", // of a customer, a record or an enrolment, set without a call
       decidedAt: row.decided_at,
       previous: row.previous?.code ?? null,
     });

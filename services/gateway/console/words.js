@@ -110,6 +110,9 @@ export const RULES = {
   named: "It is known from now on.",
 };
 
+// Rules that say themselves why they refuse, and better than the problem's code does.
+const SAY_WHY = ["correction_refused", "late_refused"];
+
 // Where a rule of dispositions has the name of one of calls.
 const OF_VERDICTS = {
   late: "The call is released: it goes to reporting.",
@@ -153,10 +156,10 @@ export function title(entry) {
   return TYPES[entry.type] ?? entry.type;
 }
 
-// Why: the rule that decided, and of a refusal what was wrong.
+// Why: the rule that decided, and of a refusal what was wrong, unless the rule has said so.
 export function why(entry) {
   const words = (entry.kind === "verdict" && OF_VERDICTS[entry.rule]) || say(RULES, entry.rule);
-  if (!entry.problem || RULES[entry.problem] === words) return words;
+  if (!entry.problem || RULES[entry.problem] === words || SAY_WHY.includes(entry.rule)) return words;
   return `${words} Refused: ${say(PROBLEMS, entry.problem)}.`;
 }
 

@@ -14,6 +14,7 @@ const ORIGINS = { correction: "corrected", late: "user_event" };
 const GATHER_MS = 50;
 const EXTEND_S = 30;
 const TICK_MS = 250;
+const HOUR_MS = 36e5;
 // Until the page has given a token.
 const ASK_AGAIN_MS = 3000;
 
@@ -25,6 +26,11 @@ try {
 
 const say = (node, text = "") => node.textContent === text || (node.textContent = text);
 const fresh = () => `${Date.now()}-${Math.random()}`;
+// As its fields hold it; a time there is the browser's.
+const fields = ({ comment, callback_at: at, pause_after, pause_reason, release_after }) => ({
+	comment, pause_after, pause_reason, release_after,
+	callback_at: at && new Date(at).toLocaleString("sv").slice(0, 16).replace(" ", "T"),
+});
 const isOver = ({ phase, code, draft }) => phase === "released" && code && !draft.pending;
 
 const follow = (host) => {
@@ -33,7 +39,7 @@ const follow = (host) => {
 	const turns = {};
 	const parts = {};
 	// The call that is shown.
-	let shown;
+	let shown, drawn;
 	let claims = {};
 	let words = {};
 	let stop = new AbortController();
@@ -60,8 +66,8 @@ const follow = (host) => {
 			part("button", "save")),
 		part("p", "outcome", { role: "status" }),
 		part("p", "connection", { role: "status" })));
-	const { form, codes, callback_at, countdown, extend, dismiss, outcome, connection } = parts;
-	const show = pick(parts.search, codes);
+	const { form, search, codes, callback_at, countdown, extend, dismiss, outcome, connection } = parts;
+	const show = pick(search, codes);
 
 	form.oninput = ({ target: { name, type, checked, value } }) => {
 		if (name) keep(shown, { [name]: type === "checkbox" ? checked : value });
@@ -101,7 +107,10 @@ const follow = (host) => {
 		doing("sending");
 		const asked = { method: "POST", headers, body };
 		const said = await line.settle(`v1/calls/${call.id}/${what}`, stop.signal, asked, () => doing("unknown"));
-		if (said && !said.ok) call.refusal = said.answer.detail;
+		if (said && !said.ok) {
+			const { detail, errors: [first] = [] } = said.answer;
+			call.refusal = first ? `${first.field}: ${first.detail}` : detail;
+		}
 		doing("");
 		return said;
 	};
@@ -139,20 +148,20 @@ const follow = (host) => {
 	const learn = ({ id, version, direction, from, to, agents }) => {
 		const typed = kept[place() + id];
 		const own = agents.find(({ agent_id }) => agent_id === claims.agent);
-		const { phase, queued, disposition, missed, wrap_up_ends_at: ends } = own;
-		const { code, comment, origin, previous } = queued ?? disposition ?? {};
+		const { phase, queued, disposition, missed, overdue, wrap_up_ends_at: ends } = own;
+		const { code, origin, previous, ...said } = queued ?? disposition ?? {};
 		let call = calls.get(id);
 		if (!call) {
 			if (phase === "released" && !typed) return;
 			// Not under the agent's hands.
 			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
-			call = { id, version, draft: typed ? JSON.parse(typed) : { code, comment } };
+			call = { id, version, draft: typed ? JSON.parse(typed) : { ...fields(said), code } };
 			calls.set(id, call);
 		}
 		if (version < call.version) return;
-		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed && "missed";
+		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed ? "missed" : overdue ? "overdue" : "";
 		const peer = (direction === "outbound" ? to : from) ?? id;
-		Object.assign(call, { version, phase, peer, ends: Date.parse(ends), state, code, previous });
+		Object.assign(call, { version, phase, peer, ends: !overdue && Date.parse(ends), state, code, previous });
 		if (call.draft.pending && !call.doing) dispose(call);
 		if (isOver(call)) delete kept[place() + id];
 	};
@@ -172,20 +181,20 @@ const follow = (host) => {
 			if (/radio|checkbox/.test(type)) input.checked = typed === true || typed === value;
 			else if (name && value !== typed) input.value = typed;
 		}
+		if (drawn !== (drawn = shown)) search.oninput();
 		callback_at.required = codes.querySelector("[data-callback=true]:checked");
 		extend.hidden = phase !== "wrap_up" && root.activeElement !== extend;
 		dismiss.hidden = phase !== "released" || draft.pending;
-		const is = (outcome.dataset.state = doing || (refusal && "refused") || state || "");
+		const is = (outcome.dataset.state = doing || (refusal && "refused") || state);
 		const label = (one) => codes.querySelector(`[value="${CSS.escape(one)}"] + *`)?.textContent ?? one;
 		const values = { code: label(code), previous: label(previous?.code), refusal };
 		say(outcome, words[`is-${is}`]?.replace(/{(\w+)}/g, (_, name) => values[name]));
 		tick();
 	};
 	const tick = () => {
-		const clock = { minute: "2-digit", second: "2-digit", timeZone: "UTC" };
 		for (const { tab, phase, peer, ends } of calls.values()) {
-			const left = Math.max(0, ends - line.now());
-			const time = phase === "wrap_up" ? new Date(left + 999).toLocaleTimeString(parts.toolbar.lang, clock) : "";
+			const left = Math.max(0, ends - line.now() || 0) + 999;
+			const time = phase === "wrap_up" ? new Date(left).toISOString().slice(left < HOUR_MS ? 14 : 11, 19) : "";
 			say(tab, `\u2068${peer}\u2069 ${words[phase] ?? ""} ${time}`);
 			if (tab === shown.tab) say(countdown, time);
 		}
@@ -206,7 +215,7 @@ const follow = (host) => {
 			if (words[name]) say(parts[name], words[name]);
 			parts[name].ariaLabel = words[`@${name}`] ?? null;
 		}
-		parts.search.placeholder = words["@search"];
+		search.placeholder = words["@search"];
 		Object.assign(parts.toolbar, { lang: locale, dir: words.dir });
 		draw();
 	};

@@ -4,6 +4,7 @@ The element is for pages of other origins, which fetch a module only if they are
 hold nothing of anybody's, so everybody is. The demo page is a page like any other.
 """
 
+import re
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
@@ -31,13 +32,19 @@ _FOR_ALL: Final = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 _FOR_OURS: Final = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
+# Where a statement or a list plainly goes on, or its block ends: no break there ends a statement.
+_NEEDLESS: Final = re.compile(r"(?<=[;,{(\[])\n|\n(?=[)}\]])")
 _SEEN: Final = Parameter("If-None-Match", "the ETag of the file that is there already", "header")
 
 
 def squeezed(script: str) -> str:
-    """The script without what only its readers need: comment lines and indentation."""
+    """The script without what only its readers need: comment lines, indentation, needless breaks.
+
+    A line must not end in a comment.
+    """
     lines = (line.strip() for line in script.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    kept = "\n".join(line for line in lines if line and not line.startswith("//"))
+    return _NEEDLESS.sub("", kept) + "\n"
 
 
 def _served(name: str, media_type: str, headers: dict[str, str], *, demo: bool) -> Handler:

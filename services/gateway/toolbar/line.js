@@ -58,13 +58,15 @@ export class Line {
 	// Tells on.open(resumed), on.event(data), on.lost() until the signal aborts.
 	async follow(path, on, signal) {
 		let position;
-		for (let wait = FIRST_MS; !signal.aborted; wait = Math.min(2 * wait, LAST_MS)) {
+		for (let wait = FIRST_MS, heard; !signal.aborted; wait = Math.min(2 * wait, LAST_MS)) {
+			heard = false;
 			try {
 				const headers = position ? { "Last-Event-ID": position } : {};
 				const { status, body } = await this.#ask(path, signal, STREAM_MS, { headers });
 				// Of a log that is gone.
 				if (status === 400) position = null;
 				if (status !== 200) throw status;
+				heard = true;
 				await on.open(position);
 				const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 				for (let rest = "", read; !(read = await reader.read()).done; ) {
@@ -77,7 +79,7 @@ export class Line {
 					}
 				}
 			} catch (error) {
-				if (error.name === "TimeoutError") continue;
+				if (heard && error.name === "TimeoutError") continue;
 			}
 			if (!signal.aborted) on.lost();
 			await this.pause(wait);

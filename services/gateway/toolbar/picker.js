@@ -21,7 +21,7 @@ export const pick = (search, codes) => {
 		const asked = fold(search.value.trim());
 		for (const code of codes.querySelectorAll("label")) code.hidden = !code.dataset.words.includes(asked);
 		for (const folder of codes.querySelectorAll("details")) {
-			folder.open = asked;
+			folder.open = asked || folder.querySelector(":checked");
 			folder.hidden = !folder.querySelector("label:not([hidden])");
 		}
 	};

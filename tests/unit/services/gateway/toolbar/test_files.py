@@ -68,9 +68,12 @@ async def test_without_a_demo_tenant_there_is_no_demo(client: Client) -> None:
     assert (await client.get(SHARED[0])).status == 200
 
 
-async def test_only_comments_and_indentation_are_left_out() -> None:
-    assert squeezed("// one\na {\n\tb; // two\n\n}\n") == "a {\nb; // two\n}\n"
+async def test_only_what_its_readers_need_is_left_out() -> None:
+    script = "// one\na {\n\tb;\n\n\tc(\n\t\td,\n\t)\n}\ne\n[f] = g\n"
+    assert squeezed(script) == "a {b;c(d,)}\ne\n[f] = g\n"
     for name in ELEMENT:
+        for line in source(name).splitlines():
+            assert "//" not in line.strip()[1:], "the line after it would be a comment, too"
         for text in re.findall(r"`[^`]*`", source(name)):
             if name != "look.js":
                 assert "\n" not in text, "its line breaks would be served without indentation"
