@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from shared.adapters.embedded.engine import SqliteEngine
 from shared.adapters.embedded.gathering import Gathering
@@ -32,6 +33,8 @@ from shared.runtime.ports import Clock, Positions, TopicPartition
 
 class SqliteLog:
     """`EventLog` on one engine; make it by `SqliteLog.open`, one for each engine."""
+
+    appends_whole: Final = True
 
     def __init__(self, engine: SqliteEngine, numbering: Numbering, tails: Tails) -> None:
         self._engine = engine
