@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from shared.runtime.history import HistoryStore
+from shared.runtime.letters import LetterStore
 from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import Answer, Clock, Commit, EventLog, Replies, StateStore
 
@@ -29,6 +30,7 @@ class Profile:
     log: EventLog
     store: StateStore
     history: HistoryStore
+    letters: LetterStore
     overlays: OverlayStore
     commit: Commit
     replies: Replies
