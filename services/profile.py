@@ -78,5 +78,5 @@ async def _open_cluster(settings: Settings) -> Profile:
     )
 
 
-async def _kept_by_the_broker(_: int) -> int:
+async def _kept_by_the_broker(_: int, __: int) -> int:
     return 0

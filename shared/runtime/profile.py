@@ -10,7 +10,7 @@ from shared.runtime.ports import Answer, Clock, Commit, EventLog, Replies, State
 
 Deliver = Callable[[Sequence[Answer]], None]
 
-Prune = Callable[[int], Awaitable[int]]
+Prune = Callable[[int, int], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Profile:
     Attributes:
         register: says where answers for this reply address are to be delivered; once it returns
             none is missed. Raises `Unavailable`.
-        prune: deletes records of the log that are older than this instant (ms) and that every group
-            has read; says how many. Raises `Unavailable`.
+        prune: deletes records of the log that are older than the first instant (ms), of dead topics
+            than the second, and that every group has read; says how many. Raises `Unavailable`.
         ping: raises `Unavailable` when the store does not answer soon.
         close: gives everything back; nothing of the profile may be used after.
     """

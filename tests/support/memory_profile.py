@@ -27,7 +27,7 @@ async def _nothing() -> None:
     return
 
 
-async def _nothing_to_prune(_: int) -> int:
+async def _nothing_to_prune(_: int, __: int) -> int:
     return 0
 
 

@@ -93,5 +93,5 @@ async def _fine() -> None:
     return
 
 
-async def _none(_: int) -> int:
+async def _none(_: int, __: int) -> int:
     return 0

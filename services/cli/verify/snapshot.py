@@ -26,6 +26,7 @@ from shared.contracts.topics import (
 )
 from shared.runtime.dead_letters import ORIGIN, is_receipt
 from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.letters import LetterRow
 from shared.runtime.ports import Document, TopicPartition
 
 ToldData = CallChanged | DispositionTold | SwitchCommand | StatusTold | MessageCommand
@@ -66,6 +67,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     home: Callable[[str], int]
     entries: tuple[Entry, ...] = ()
     outcomes: tuple[OutcomeRow, ...] = ()
+    letters: tuple[LetterRow, ...] = ()
     starts: dict[TopicPartition, int] = {}
     gaps: frozenset[str] = frozenset()
     apart: bool = False
