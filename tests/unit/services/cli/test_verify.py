@@ -1204,6 +1204,12 @@ def test_a_letter_that_was_put_back_is_marked(good: Snapshot) -> None:
     assert broken(_letter(unread, put_back_ms=7)) == {"letters"}
 
 
+def test_a_told_record_that_was_put_back_is_no_violation(good: Snapshot) -> None:
+    told = good.records[CALLS_CHANGED][0]
+    back = replace(told, headers=(*told.headers, ("dead_put_back", b"calls.changed.dead/0/0")))
+    assert broken(add(good, back)) == set()
+
+
 def test_a_letter_that_a_crash_wrote_twice_is_there_once(good: Snapshot) -> None:
     assert broken(add(good, good.records[DEAD][0])) == set()
 

@@ -13,6 +13,7 @@ from shared.runtime import dead_letters
 from shared.runtime.dead_letters import (
     all_letters,
     dead_letter,
+    is_receipt,
     put_back,
     read_letters,
     receipt,
@@ -152,3 +153,9 @@ async def test_many_go_back_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     log = MemoryLog(FakeClock())
     await put_back(log, [letter(n) for n in range(5)])
     assert [len(log.all(topic)) for topic in (TELEPHONY_EVENTS, DEAD)] == [5, 5]
+
+
+def test_a_receipt_is_told_from_a_letter_that_was_put_back_before() -> None:
+    row = letter()
+    again = dead_letter(stood(returning(row), 8), POISON)
+    assert [is_receipt(stood(one)) for one in (receipt(row), again)] == [True, False]
