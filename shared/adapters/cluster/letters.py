@@ -17,6 +17,8 @@ COLLECTION: Final = "letters"
 
 _NEWEST: Final = [("at_ms", -1), ("_id", -1)]
 _LINE: Final[Row] = {"headers": 0, "value": 0}
+_ANY_TIME: Final[Row] = {"at_ms": {"$gte": 0}}  # else the server would take the index for the order
+# alone, and fetch every row to see whether it fits
 
 _encode_headers: Final = msgspec.msgpack.Encoder().encode
 _decode_headers: Final = msgspec.msgpack.Decoder(Headers).decode
@@ -51,7 +53,9 @@ class MongoLetterStore:
         limit: int = 50,
     ) -> LetterPage:
         """See `LetterStore`. The server reads the values, and does not send them."""
-        wanted: Row = {} if cursor is None else _before(read_cursor(cursor, tuple[Instant, str]))
+        wanted = _ANY_TIME.copy()
+        if cursor is not None:
+            wanted = _before(read_cursor(cursor, tuple[Instant, str]))
         if tenant is not None:
             wanted["tenant"] = tenant
         if topic is not None:
