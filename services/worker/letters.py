@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.contracts.envelope import Record
-from shared.contracts.topics import TOPICS, dead
+from shared.contracts.topics import WITH_LETTERS
 from shared.runtime.dead_letters import read_letters
 from shared.runtime.letters import LetterStore
 from shared.runtime.ports import EventLog
@@ -22,7 +22,7 @@ class LetterProjection(Projection):
     """Follows the dead topics into the store of letters. What is no letter is passed over."""
 
     group = GROUP
-    topics = tuple(map(dead, TOPICS))
+    topics = WITH_LETTERS
     records_max = RECORDS_MAX
 
     def __init__(
