@@ -24,6 +24,7 @@ import services.worker.__main__ as worker
 from services.gateway.administration import Operated
 from services.gateway.push.hub import Hub
 from services.profile import open_profile
+from services.retention import keep_letters
 from services.settings import Settings, SettingsError
 from services.watch import Loop, Watch
 from shared.adapters.tenants_file import FileTenantDirectory, read_tenants, refuse_demo
@@ -102,13 +103,18 @@ async def make_callstate(given: Given) -> Service:
 
 
 async def make_worker(given: Given) -> Service:
-    """Requests and changes in, dispositions, user events and history out."""
-    dispositions = worker.processor(given.profile, given.metrics)
-    history = worker.projection(given.profile)
+    """Requests and changes in, dispositions, user events, history and letters out."""
+    profile = given.profile
+    dispositions = worker.processor(profile, given.metrics)
+    projections = {one.group: one for one in worker.projections(profile)}
+    follow: Stage = {name: until_stopped(one.run) for name, one in projections.items()}
     return Service(
-        works={"worker": dispositions.run, "history": until_stopped(history.run)},
-        takes_in={"callbacks": partial(worker.run_callbacks, given.profile, dispositions)},
-        loops={"worker": dispositions, "history": history},
+        works={"worker": dispositions.run, **follow},
+        takes_in={
+            "callbacks": partial(worker.run_callbacks, profile, dispositions),
+            "letters kept": partial(keep_letters, profile.letters, profile.clock),
+        },
+        loops={"worker": dispositions, **projections},
     )
 
 

@@ -38,6 +38,7 @@ async def _open_embedded(settings: Settings) -> Profile:
         log=embedded.log,
         store=embedded.store,
         history=embedded.history,
+        letters=embedded.letters,
         overlays=embedded.overlays,
         commit=embedded.commit,
         replies=embedded.replies,
@@ -66,6 +67,7 @@ async def _open_cluster(settings: Settings) -> Profile:
         log=cluster.log,
         store=cluster.store,
         history=cluster.history,
+        letters=cluster.letters,
         overlays=cluster.overlays,
         commit=cluster.commit,
         replies=cluster.replies,
@@ -76,5 +78,5 @@ async def _open_cluster(settings: Settings) -> Profile:
     )
 
 
-async def _kept_by_the_broker(_: int) -> int:
+async def _kept_by_the_broker(_: int, __: int) -> int:
     return 0

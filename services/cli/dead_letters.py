@@ -12,7 +12,7 @@ from services.cli.output import show_json, show_rows, stop
 
 if TYPE_CHECKING:
     from services.cli.clustered import Broker
-    from services.cli.letters import Letter
+    from shared.runtime.letters import LetterRow
 
 COLUMNS: Final = ("letter", "at", "reason", "detail", "origin", "key", "type", "put_back")
 
@@ -34,7 +34,7 @@ class Source(Struct, frozen=True):
     broker: "Broker | None"
     data_dir: Path
 
-    def letters(self) -> "list[Letter]":
+    def letters(self) -> "list[LetterRow]":
         """Every letter, oldest first; ends the command where nothing can be read."""
         from services.cli.clustered import run  # noqa: PLC0415 - not for `--help`
         from services.cli.letters import sent_letters, stored_letters  # noqa: PLC0415 - same
@@ -43,7 +43,7 @@ class Source(Struct, frozen=True):
             return run(sent_letters(self.broker))
         return stored_letters(self.data_dir)
 
-    def put_back(self, letters: "list[Letter]") -> None:
+    def put_back(self, letters: "list[LetterRow]") -> None:
         """Append them to the topics they came from."""
         from services.cli.clustered import run  # noqa: PLC0415 - not for `--help`
         from services.cli.letters import put_back_sent, put_back_stored  # noqa: PLC0415 - same
@@ -86,10 +86,9 @@ def show(
     It may hold what is personal: it is what somebody sent.
     """
     (letter,) = _choose(_source(data_dir).letters(), [place], again=True)
-    record = letter.record
     shown = _row(letter) | {
-        "headers": {name: value.decode(errors="replace") for name, value in record.headers},
-        **_value(record.value),
+        "headers": {name: value.decode(errors="replace") for name, value in letter.headers},
+        **_value(letter.value),
     }
     if as_json:
         show_json(shown)
@@ -133,7 +132,7 @@ def put_back(
     source = _source(data_dir)
     chosen = _choose(source.letters(), places or [], again=again)
     for letter in chosen:
-        typer.echo(f"{letter.place} -> {letter.record.topic.removesuffix('.dead')}")
+        typer.echo(f"{letter.place} -> {letter.topic}")
     if not yes:
         typer.echo(f"{len(chosen):,} would be put back; add --yes to do it")
         return
@@ -143,32 +142,29 @@ def put_back(
     typer.echo(f"{len(chosen):,} put back; {then}")
 
 
-def _choose(letters: "list[Letter]", places: list[str], *, again: bool) -> "list[Letter]":
+def _choose(letters: "list[LetterRow]", places: list[str], *, again: bool) -> "list[LetterRow]":
     """The letters at these places; without any, all that were not put back before."""
     if not places:
-        return [letter for letter in letters if again or not letter.put_back]
+        return [letter for letter in letters if again or letter.put_back_ms is None]
     known = {letter.place: letter for letter in letters}
     for place in places:
         if place not in known:
             stop(f"there is no dead letter {place}", "see `aftercall dead-letters list`")
-        if known[place].put_back and not again:
+        if known[place].put_back_ms is not None and not again:
             stop(f"{place} was put back before", "add --again if it is to go once more")
     return [known[place] for place in dict.fromkeys(places)]
 
 
-def _row(letter: "Letter") -> dict[str, object]:
-    from services.cli.letters import header  # noqa: PLC0415 - not for `--help`
-    from shared.contracts.instants import to_wire  # noqa: PLC0415 - same
-    from shared.runtime.dead_letters import DETAIL, ORIGIN, REASON  # noqa: PLC0415 - same
+def _row(letter: "LetterRow") -> dict[str, object]:
+    from shared.contracts.instants import to_wire  # noqa: PLC0415 - not for `--help`
 
-    record = letter.record
     return {
         "letter": letter.place,
-        "at": to_wire(record.timestamp_ms),
-        "reason": header(record, REASON),
-        "detail": header(record, DETAIL),
-        "origin": header(record, ORIGIN),
-        "key": record.key,
-        "type": header(record, "ce_type"),
-        "put_back": letter.put_back,
+        "at": to_wire(letter.at_ms),
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "origin": letter.origin,
+        "key": letter.key,
+        "type": letter.type,
+        "put_back": letter.put_back_ms is not None,
     }

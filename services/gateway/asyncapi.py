@@ -21,6 +21,7 @@ from shared.contracts.topics import GATEWAY_REPLIES, TELEPHONY_EVENTS, TOPICS, T
 SERVICES: Final = ("gateway", "callstate", "worker")
 STRUCTURED: Final = "cloudevents.structured"
 DEAD_LETTER: Final = "dead.letter"
+DEAD_RECEIPT: Final = "dead.receipt"
 BINDING: Final = "0.5.0"
 _STRUCTURED_PATTERN: Final = r"^application/cloudevents\+json"
 
@@ -39,7 +40,8 @@ Dispositions are asked for over HTTP (/openapi.json), never on `disposition.requ
 admits them, and not everything is checked behind it. The broker's ACLs decide who may.
 
 What can't be processed goes to `<topic>.dead`, whole, with its reason, and nothing behind it \
-waits. `aftercall dead-letters` lists these and puts them back.
+waits. `aftercall dead-letters` lists these and puts them back; a receipt then stands beside the \
+letter. What went back has the header `dead_put_back`, and is processed as if it came now.
 
 `gateway.replies` is left out: it carries answers to the one gateway process that waits for them, \
 and may change with any version."""
@@ -122,6 +124,7 @@ def asyncapi(layout: Layout | None = None) -> dict[str, Any]:
                 **{message.name: _message(message) for message in MESSAGES},
                 STRUCTURED: _structured(),
                 DEAD_LETTER: _dead_letter(),
+                DEAD_RECEIPT: _dead_receipt(),
             },
             "schemas": {
                 **envelopes.SCHEMAS,
@@ -156,11 +159,12 @@ def _channel(topic: Topic, layout: Layout) -> dict[str, Any]:
 
 def _dead_channel(topic: Topic, layout: Layout) -> dict[str, Any]:
     return {
-        **_place(dead(topic.name), layout, [DEAD_LETTER]),
-        "description": f"What could not be processed of {topic.name}, under the key it had.",
+        **_place(dead(topic.name), layout, [DEAD_LETTER, DEAD_RECEIPT]),
+        "description": f"What could not be processed of {topic.name}, under the key it had; "
+        "and what of it was put back.",
         "servers": [{"$ref": "#/servers/kafka"}],
-        "x-written-by": [topic.decided_by],
-        "x-read-by": ["operators"],
+        "x-written-by": [topic.decided_by, "gateway", "operators"],
+        "x-read-by": ["worker", "operators"],
         "x-told": False,
     }
 
@@ -195,7 +199,10 @@ def _operations(topic: Topic) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _burials(topic: Topic) -> Iterator[tuple[str, dict[str, Any]]]:
     if topic.decided_by is not None:
-        yield _operation(topic.decided_by, "send", dead(topic.name), [DEAD_LETTER])
+        name = dead(topic.name)
+        yield _operation(topic.decided_by, "send", name, [DEAD_LETTER])
+        yield _operation("gateway", "send", name, [DEAD_RECEIPT])
+        yield _operation("worker", "receive", name, [DEAD_LETTER, DEAD_RECEIPT])
 
 
 def _operation(
@@ -267,6 +274,18 @@ def _dead_letter() -> dict[str, Any]:
         "payload": {"description": "The bytes that came, whatever they are."},
         "examples": [envelopes.dead_example()],
         "x-written-by": ["callstate", "worker"],
+    }
+
+
+def _dead_receipt() -> dict[str, Any]:
+    return {
+        "name": DEAD_RECEIPT,
+        "title": DEAD_RECEIPT,
+        "summary": "A letter was put back; this header alone says so, and which.",
+        "headers": {"type": "object", "allOf": [{"$ref": REF.format(name="ReceiptHeaders")}]},
+        "payload": {"description": "No bytes."},
+        "examples": [envelopes.receipt_example()],
+        "x-written-by": ["gateway", "operators"],
     }
 
 

@@ -11,12 +11,21 @@ import msgspec
 from services.gateway.schemas import REF
 from shared.contracts import examples
 from shared.contracts.envelope import CORRELATION_ID, REPLY_TO, Event, Record, to_message
+from shared.contracts.envelope import Message as LogMessage
 from shared.contracts.errors import Poison
 from shared.contracts.ids import call_key
 from shared.contracts.messages import MESSAGES, SWITCH, Message
 from shared.contracts.telephony import EVENT_TYPES
 from shared.contracts.topics import TELEPHONY_EVENTS, TOPICS
-from shared.runtime.dead_letters import DETAIL, ORIGIN, REASON, dead_letter
+from shared.runtime.dead_letters import (
+    DETAIL,
+    ORIGIN,
+    PUT_BACK,
+    REASON,
+    dead_letter,
+    read_letters,
+    receipt,
+)
 
 STRUCTURED_TYPE: Final = "application/cloudevents+json"
 DEAD_REASONS: Final = {
@@ -33,6 +42,7 @@ _TENANT: Final = r"[A-Za-z0-9._-]{1,64}"
 _ID: Final = r"[A-Za-z0-9._:-]{1,128}"
 _SUBJECT: Final = rf"((customer|record):({_ID}/)?{_ID}|enrolment:{_ID}/{_ID})"
 _NOT_A_SUBJECT: Final = "(?!(customer|record|enrolment):)"
+_PLACE: Final = r"^.+/[0-9]+/[0-9]+$"
 _TIME: Final = {"type": "string", "format": "date-time"}
 
 
@@ -65,7 +75,10 @@ _DEAD: Final = {
         enum=list(DEAD_REASONS),
     ),
     DETAIL: _text("one sentence for a person"),
-    ORIGIN: _text("topic/partition/offset of where it stood", pattern=r"^.+/[0-9]+/[0-9]+$"),
+    ORIGIN: _text("topic/partition/offset of where it stood", pattern=_PLACE),
+}
+_RECEIPT: Final = {
+    PUT_BACK: _text("topic/partition/offset of the letter that was put back", pattern=_PLACE)
 }
 
 
@@ -82,6 +95,10 @@ SCHEMAS: Final[dict[str, Any]] = {
     "Headers": _headers("A CloudEvent in binary mode.", _ATTRIBUTES, **_ASKED),
     "ToldHeaders": _headers("The same, numbered per topic and key.", {**_ATTRIBUTES, **_TOLD}),
     "DeadHeaders": _headers("The record's own headers, and why it is here.", _DEAD),
+    "ReceiptHeaders": {
+        **_headers("Nothing but which letter was put back.", _RECEIPT),
+        "additionalProperties": False,
+    },
     "CallKey": _text("`{tenant}:{call id}`", pattern=f"^{_TENANT}:{_NOT_A_SUBJECT}{_ID}$"),
     "SubjectKey": _text(
         "`{tenant}:{kind}:{id}`, or `{tenant}:{kind}:{within}/{id}`: of an enrolment the campaign, "
@@ -158,9 +175,21 @@ def structured_example() -> dict[str, Any]:
 
 def dead_example() -> dict[str, Any]:
     """An event that nobody knows, as its dead letter."""
+    told = {name: value.decode() for name, value in _letter().headers}
+    return {"name": "dead", "headers": {**told, "ce_type": "call.rung"}, "payload": {}}
+
+
+def receipt_example() -> dict[str, Any]:
+    """That the same was put back."""
+    letter = _letter()
+    record = Record(letter.topic, 3, 0, examples.AT_MS, letter.key, letter.headers, letter.value)
+    ((row,), _) = read_letters([record])
+    told = {name: value.decode() for name, value in receipt(row).headers}
+    return {"name": "put back", "headers": told, "payload": ""}
+
+
+def _letter() -> LogMessage:
     poison = Poison("unknown_type", "no such telephony event type")
     headers = tuple((name, text.encode()) for name, text in example_headers(MESSAGES[0]).items())
     record = Record(TELEPHONY_EVENTS, 3, 1204, examples.AT_MS, _EXAMPLE_KEY, headers, b"{}")
-    letter = dead_letter(record, poison)
-    told = {name: value.decode() for name, value in letter.headers}
-    return {"name": "dead", "headers": {**told, "ce_type": "call.rung"}, "payload": {}}
+    return dead_letter(record, poison)

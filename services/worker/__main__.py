@@ -1,14 +1,16 @@
-"""The worker put together: processor, callbacks, history projection."""
+"""The worker put together: processor, callbacks, projections."""
 
 import asyncio
 
 from services.worker.history import HistoryProjection
+from services.worker.letters import LetterProjection
 from services.worker.timers import CALL_CALLBACKS, SUBJECT_CALLBACKS
 from services.worker.topology import WorkerTopology
 from shared.contracts.topics import DISPOSITION_REQUESTS
 from shared.observability.metrics import Metrics
 from shared.runtime.processor import Processor
 from shared.runtime.profile import Profile
+from shared.runtime.projection import Projection
 from shared.runtime.timers import TimerSweep, run_sweeps, share_of
 
 
@@ -38,6 +40,9 @@ async def run_callbacks(profile: Profile, worker: Processor, stopping: asyncio.E
     await run_sweeps(sweeps, stopping)
 
 
-def projection(profile: Profile) -> HistoryProjection:
-    """The projection that history and reports are read from."""
-    return HistoryProjection(profile.log, profile.history)
+def projections(profile: Profile) -> list[Projection]:
+    """Those that history and reports, and the letters, are read from."""
+    return [
+        HistoryProjection(profile.log, profile.history),
+        LetterProjection(profile.log, profile.letters),
+    ]

@@ -16,6 +16,7 @@ WRAP_UP_S_MAX: Final = 24 * 3600
 EXTENSION_S_MAX: Final = 3600  # that an agent may ask for at once
 IDEMPOTENCY_KEPT_MS: Final = 24 * 3600 * 1000
 LOG_KEPT_MS: Final = 7 * 24 * 3600 * 1000  # of what every group has read; streams resume within it
+DEAD_KEPT_MS: Final = 30 * 24 * 3600 * 1000  # of dead topics, and of the letters read from them
 VERDICTS_PER_CALL_MAX: Final = 512  # oldest first beyond it, however young
 EVENT_IDS_PER_CALL_MAX: Final = 256  # duplicates are recognised among the newest of these
 CORRECTIONS_KEPT_MAX: Final = 32  # the first is always kept

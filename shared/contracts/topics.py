@@ -91,3 +91,7 @@ TOLD: Final = tuple(name for name, topic in TOPICS.items() if topic.told)
 def dead(topic: str) -> str:
     """The topic that takes what could not be processed from this one."""
     return f"{topic}.dead"
+
+
+WITH_LETTERS: Final = tuple(dead(name) for name, topic in TOPICS.items() if topic.decided_by)
+"""The dead topics that anything can be on: nobody decides on the records of the others."""

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from shared.contracts.envelope import Record
 from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.letters import LetterRow
 from shared.runtime.ports import Document, TopicPartition
 
 
@@ -31,6 +32,7 @@ class Contents(Struct, frozen=True, kw_only=True):
     documents: list[Document]
     entries: list[Entry]
     outcomes: list[OutcomeRow]
+    letters: list[LetterRow]
     home: Callable[[str], int]
     starts: dict[TopicPartition, int] = {}
     gaps: frozenset[str] = frozenset()

@@ -1,15 +1,32 @@
-"""Dead letters: what could not be processed, whole, with where it stood and why."""
+"""Dead letters: what could not be processed, whole, with where it stood and why.
 
+A letter stays where it is when it is put back. What says that it was is a *receipt* beside it, on
+the dead topic: a record with the header `PUT_BACK` alone. It is kept as long as the letter, while
+the topic that the record went back to is kept for less. It has the letter's key, so it stands in
+the same partition, behind it.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
+
+from msgspec.structs import replace
 
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import Poison
+from shared.contracts.ids import is_tenant_id
 from shared.contracts.topics import dead
+from shared.runtime.letters import LetterRow
+from shared.runtime.ports import EventLog
 
 REASON: Final = "dead_reason"
 DETAIL: Final = "dead_detail"
 ORIGIN: Final = "dead_origin"  # topic/partition/offset: also what makes a repeated one known
+PUT_BACK: Final = "dead_put_back"  # the place of the letter that was
 OURS: Final = frozenset({REASON, DETAIL, ORIGIN})
+CHUNK: Final = 500  # letters that are put back, and then said to be
+
+_DEAD: Final = dead("")
 
 
 def dead_letter(record: Record, poison: Poison) -> Message:
@@ -23,14 +40,88 @@ def dead_letter(record: Record, poison: Poison) -> Message:
     return Message(dead(record.topic), record.key, headers, record.value)
 
 
-def put_back(letter: Record) -> Message:
-    """The record as it was, for the topic it came from.
+def read_letters(records: Iterable[Record]) -> tuple[list[LetterRow], dict[str, int]]:
+    """The letters among records of dead topics, and of receipts when each place was put back.
+
+    Anything else there is somebody else's, and passed over.
+    """
+    letters: list[LetterRow] = []
+    returned: dict[str, int] = {}
+    for record in records:
+        headers = dict(record.headers)
+        if ORIGIN in headers and record.topic.endswith(_DEAD):
+            letters.append(_letter(record, headers))
+        elif PUT_BACK in headers:
+            place = _text(headers[PUT_BACK])
+            returned[place] = max(record.timestamp_ms, returned.get(place, 0))
+    return letters, returned
+
+
+def all_letters(records: Iterable[Record]) -> list[LetterRow]:
+    """Of all records of dead topics, in their order, the letters that a store has, oldest first."""
+    letters, returned = read_letters(records)
+    firsts: dict[str, LetterRow] = {}
+    for letter in letters:
+        firsts.setdefault(letter.origin, letter)
+    marked = [replace(one, put_back_ms=returned.get(one.place)) for one in firsts.values()]
+    return sorted(marked, key=lambda letter: (letter.at_ms, letter.place))
+
+
+def is_receipt(record: Record) -> bool:
+    """Whether a record of a dead topic only says that a letter was put back."""
+    names = {name for name, _ in record.headers}
+    return PUT_BACK in names and ORIGIN not in names
+
+
+def _letter(record: Record, headers: dict[str, bytes]) -> LetterRow:
+    tenant, colon, _ = record.key.partition(":")
+    return LetterRow(
+        place=f"{record.topic}/{record.partition}/{record.offset}",
+        tenant=tenant if colon and is_tenant_id(tenant) else "",
+        topic=record.topic.removesuffix(_DEAD),
+        at_ms=record.timestamp_ms,
+        reason=_text(headers.get(REASON, b"")),
+        detail=_text(headers.get(DETAIL, b"")),
+        origin=_text(headers[ORIGIN]),
+        key=record.key,
+        type=_text(headers["ce_type"]) if "ce_type" in headers else None,
+        headers=record.headers,
+        value=record.value,
+    )
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def returning(letter: LetterRow) -> Message:
+    """What goes back: the record as it was, and where its letter is."""
+    kept = (header for header in letter.headers if header[0] not in OURS | {PUT_BACK})
+    return Message(
+        letter.topic, letter.key, (*kept, (PUT_BACK, letter.place.encode())), letter.value
+    )
+
+
+def receipt(letter: LetterRow) -> Message:
+    """What stays beside the letter."""
+    return Message(dead(letter.topic), letter.key, ((PUT_BACK, letter.place.encode()),), b"")
+
+
+async def put_back(log: EventLog, letters: Sequence[LetterRow]) -> None:
+    """Append each to the topic that it came from, and a receipt for it to its dead topic.
+
+    What is put back twice, because the first time was not remembered or by two at once, changes
+    nothing the second time: it is known by its id.
 
     Raises:
-        ValueError: it is not one of our dead letters.
+        Unavailable: some of the last `CHUNK` may have been put back, without a receipt where the
+            log does not append wholly or not at all.
     """
-    headers = dict(letter.headers)
-    if ORIGIN not in headers or not letter.topic.endswith(".dead"):
-        raise ValueError("not a dead letter")
-    kept = tuple(header for header in letter.headers if header[0] not in OURS)
-    return Message(letter.topic.removesuffix(".dead"), letter.key, kept, letter.value)
+    left = iter(letters)
+    while chunk := list(islice(left, CHUNK)):
+        back, receipts = [returning(one) for one in chunk], [receipt(one) for one in chunk]
+        if log.appends_whole:
+            await log.append([*back, *receipts])
+        else:
+            await log.append(back)
+            await log.append(receipts)

@@ -225,6 +225,11 @@ class EventLog(Protocol):
     offsets go on without a gap.
     """
 
+    @property
+    def appends_whole(self) -> bool:
+        """Whether all messages of one `append` stand there, or none, whatever happens."""
+        ...
+
     async def append(self, messages: Sequence[Message]) -> None:
         """Append, durably.
 

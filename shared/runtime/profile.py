@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from shared.runtime.history import HistoryStore
+from shared.runtime.letters import LetterStore
 from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import Answer, Clock, Commit, EventLog, Replies, StateStore
 
 Deliver = Callable[[Sequence[Answer]], None]
 
-Prune = Callable[[int], Awaitable[int]]
+Prune = Callable[[int, int], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class Profile:
     Attributes:
         register: says where answers for this reply address are to be delivered; once it returns
             none is missed. Raises `Unavailable`.
-        prune: deletes records of the log that are older than this instant (ms) and that every group
-            has read; says how many. Raises `Unavailable`.
+        prune: deletes records of the log that are older than the first instant (ms), of dead topics
+            than the second, and that every group has read; says how many. Raises `Unavailable`.
         ping: raises `Unavailable` when the store does not answer soon.
         close: gives everything back; nothing of the profile may be used after.
     """
@@ -29,6 +30,7 @@ class Profile:
     log: EventLog
     store: StateStore
     history: HistoryStore
+    letters: LetterStore
     overlays: OverlayStore
     commit: Commit
     replies: Replies

@@ -20,6 +20,7 @@ from pymongo.monitoring import (
 from shared.adapters.cluster import mongo_client
 from shared.adapters.cluster.mongo import Mongo, MongoDriver, open_mongo
 from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.letters import LetterRow
 from shared.runtime.ports import Document, Index
 from tests.conformance.adapters import database_url
 from tests.support.parts import MongoServer
@@ -91,6 +92,22 @@ def outcome(call_id: str = "call-1", agent_id: str = "agent-1", **fields: Any) -
         "body": f"{call_id} {agent_id}".encode(),
     }
     return OutcomeRow(call_id=call_id, agent_id=agent_id, **{**named, **fields})
+
+
+def letter(number: int = 0, **fields: Any) -> LetterRow:
+    named: Row = {
+        "place": f"telephony.events.dead/0/{number}",
+        "tenant": "demo",
+        "topic": "telephony.events",
+        "at_ms": NOW_MS + number,
+        "reason": "bad_data",
+        "detail": "no",
+        "origin": f"telephony.events/0/{number}",
+        "key": "demo:one",
+        "headers": (),
+        "value": b"what?",
+    }
+    return LetterRow(**{**named, **fields})
 
 
 class Heard(CommandListener):

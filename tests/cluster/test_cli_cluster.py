@@ -58,7 +58,7 @@ class Operator:
         try:
             await kafka.log.append(messages)
             commit = SeparateCommit(mongo.store)
-            shift = Shift(FakeClock(), kafka.log, mongo.store, mongo.history, commit)
+            shift = Shift(FakeClock(), kafka.log, mongo.store, mongo.history, mongo.letters, commit)
             await shift.settle()
             assert isinstance(kafka.log, KafkaLog)
             return [record.value for record in await everything(kafka.log, TELEPHONY_EVENTS)]

@@ -20,6 +20,7 @@ from tests.cluster.mongo_parts import (
     entry,
     fresh,
     hear,
+    letter,
     opened,
     outcome,
     raw,
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 
 DAY_MS = 24 * 3_600_000
 SPAN: dict[str, Any] = {"from_ms": NOW_MS, "to_ms": NOW_MS + DAY_MS}
-WRITES = {"insert", "update"}
+WRITES = {"insert", "update", "delete"}
 READS = {"find", "aggregate"}
 
 
@@ -49,6 +50,10 @@ async def do_everything(mongo: Mongo) -> None:
     first = await mongo.history.outcomes("demo", **SPAN, limit=1)
     await mongo.history.outcomes("demo", **SPAN, cursor=first.next)
     await mongo.history.counts("demo", group_by=GROUPS, **SPAN)
+    await mongo.letters.keep([letter()], {letter().place: NOW_MS})
+    await mongo.letters.page(None)
+    await mongo.letters.letter(letter().place)
+    await mongo.letters.expire(NOW_MS + 1)
     for version in (1, 2):
         await mongo.overlays.save("demo", Stored(version, b"{}"))
     await mongo.overlays.versions()
@@ -126,6 +131,12 @@ async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
     await mongo.history.outcomes("demo", **SPAN, **wanted, limit=10, cursor=page.next)
 
 
+async def second_page_of_letters(mongo: Mongo, tenant: str | None, **wanted: Any) -> None:
+    page = await mongo.letters.page(tenant, **wanted, limit=10)
+    assert page.next is not None
+    await mongo.letters.page(tenant, **wanted, limit=10, cursor=page.next)
+
+
 @pytest.mark.parametrize(
     ("ask", "index", "keys_max", "rows_max"),
     [
@@ -161,6 +172,15 @@ async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
             partial(counted, group_by=["code"], only=dict.fromkeys(FILTERS, "x")),
             *("reported", 101, 0),
         ),
+        (lambda m: m.letters.page(None, limit=10), "newest", 11, 11),
+        (lambda m: m.letters.page("demo", limit=10), "newest_of_tenant", 11, 11),
+        (lambda m: second_page_of_letters(m, None), "newest", 13, 12),
+        (lambda m: second_page_of_letters(m, "demo"), "newest_of_tenant", 13, 12),
+        # Narrowed, keys are looked at until enough fit, and only what is shown is fetched.
+        (lambda m: m.letters.page("demo", topic="rare"), "newest_of_tenant", 201, 20),
+        (lambda m: m.letters.page("demo", put_back=True), "newest_of_tenant", 201, 40),
+        (lambda m: m.letters.page("demo", put_back=False, limit=10), "newest_of_tenant", 101, 11),
+        (lambda m: m.letters.page(None, topic="rare", put_back=True), "newest", 401, 20),
         (lambda m: m.overlays.versions(), "versions", 5, 0),  # every second, of every process
     ],
 )
@@ -228,6 +248,11 @@ async def fill(mongo: Mongo) -> None:
         for n in range(100)
     ]
     await mongo.history.upsert(entries, outcomes)
+    letters = [
+        letter(n, tenant=("demo", "other")[n % 2], topic="rare" if n % 20 < 2 else "common")
+        for n in range(400)
+    ]
+    await mongo.letters.keep(letters, {one.place: NOW_MS for one in letters[::10]})
     for n in range(4):
         await mongo.overlays.save(f"tenant-{n}", Stored(1, b"{}"))
 

@@ -26,6 +26,7 @@ from tests.cluster.mongo_parts import (
     collect_sockets,
     entry,
     fresh,
+    letter,
     opened,
     outcome,
     raw,
@@ -190,6 +191,10 @@ async def test_frozen_it_is_unavailable_in_time_for_everyone(mongod: FailingMong
         lambda m: m.history.entries("demo", "call-1"),
         lambda m: m.history.outcomes("demo", **SPAN),
         lambda m: m.history.counts("demo", group_by=["code"], **SPAN),
+        lambda m: m.letters.keep([letter()], {letter().place: NOW_MS}),
+        lambda m: m.letters.page(None),
+        lambda m: m.letters.letter(letter().place),
+        lambda m: m.letters.expire(NOW_MS),
         lambda m: m.remember_ends({"a": 1}),
         *[lambda m: m.store.load("calls", [KEY])] * 40,
     ]

@@ -63,7 +63,7 @@ class Played:
         kafka = await open_kafka(self.bootstrap, self.clock, prefix=self.prefix, broker_time=False)
         try:
             commit = SeparateCommit(mongo.store)
-            yield Shift(self.clock, kafka.log, mongo.store, mongo.history, commit)
+            yield Shift(self.clock, kafka.log, mongo.store, mongo.history, mongo.letters, commit)
         finally:
             await kafka.close()
             await mongo.close()

@@ -19,10 +19,12 @@ from shared.adapters.cluster.topics import apply_topics
 from shared.adapters.embedded import open_embedded
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.history import HistoryStore
+from shared.runtime.letters import LetterStore
 from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import Commit, EventLog, StateStore
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryStateStore
+from tests.support.memory_letters import MemoryLetterStore
 from tests.support.memory_overlays import MemoryOverlayStore
 
 
@@ -36,6 +38,7 @@ class Parts:
     history: HistoryStore
     commit: Commit
     overlays: OverlayStore
+    letters: LetterStore
 
 
 class Profile(Protocol):
@@ -57,6 +60,7 @@ class Memory:
             MemoryHistoryStore(),
             SeparateCommit(store),
             MemoryOverlayStore(),
+            MemoryLetterStore(),
         )
 
     @asynccontextmanager
@@ -87,6 +91,7 @@ class Sqlite:
                 embedded.history,
                 commit,
                 embedded.overlays,
+                embedded.letters,
             )
         finally:
             await embedded.close()
@@ -113,8 +118,9 @@ class Real:
     async def open(self) -> AsyncIterator[Parts]:
         async with AsyncExitStack() as stack:
             log = await self._log(stack)
-            store, history, overlays = await self._store(stack)
-            yield Parts(self._clock, log, store, history, SeparateCommit(store), overlays)
+            store, history, overlays, letters = await self._store(stack)
+            commit = SeparateCommit(store)
+            yield Parts(self._clock, log, store, history, commit, overlays, letters)
 
     async def _log(self, stack: AsyncExitStack) -> EventLog:
         if self._kafka is None:
@@ -128,12 +134,15 @@ class Real:
         stack.push_async_callback(kafka.close)
         return kafka.log
 
-    async def _store(self, stack: AsyncExitStack) -> tuple[StateStore, HistoryStore, OverlayStore]:
+    async def _store(
+        self, stack: AsyncExitStack
+    ) -> tuple[StateStore, HistoryStore, OverlayStore, LetterStore]:
         if self._mongo_url is None:
-            return MemoryStateStore(), MemoryHistoryStore(), MemoryOverlayStore()
+            overlays, letters = MemoryOverlayStore(), MemoryLetterStore()
+            return MemoryStateStore(), MemoryHistoryStore(), overlays, letters
         mongo = await open_mongo(self._mongo_url, self._driver)
         stack.push_async_callback(mongo.close)
-        return mongo.store, mongo.history, mongo.overlays
+        return mongo.store, mongo.history, mongo.overlays, mongo.letters
 
 
 def database_url(mongo_url: str, database: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from msgspec import Struct
 
 from services.gateway.admission import Asked
-from services.gateway.asyncapi import DEAD_LETTER
+from services.gateway.asyncapi import DEAD_LETTER, DEAD_RECEIPT
 from services.gateway.status_admission import AskedOfSubject, NamingAsked, StatusAsked
 from services.worker.topology import WorkerTopology
 from shared.contracts.dispositions import Policy
@@ -32,6 +32,7 @@ from shared.contracts.topics import (
     TOPICS,
     dead,
 )
+from shared.runtime.dead_letters import put_back, read_letters
 from tests.conformance.adapters import Memory
 from tests.scenarios.test_profiles import play
 from tests.support.centre import Centre, demo_tenant, running_centre
@@ -175,7 +176,10 @@ async def to_be_called_back(centre: Centre) -> None:
 
 
 async def from_strangers(centre: Centre) -> None:
-    """An event in structured mode, and on each topic that is decided on what nobody understands."""
+    """An event in structured mode, and on each topic that is decided on what nobody understands.
+
+    The latter is put back, in vain.
+    """
     event = {
         "specversion": "1.0",
         "id": "17",
@@ -206,6 +210,9 @@ async def from_strangers(centre: Centre) -> None:
             ),
         ]
     )
+    await settled(centre)
+    letters, _ = read_letters(one for topic in TOPICS for one in centre.log.all(dead(topic)))
+    await put_back(centre.log, letters)
     await settled(centre)
 
 
@@ -261,9 +268,10 @@ def test_every_record_of_the_story_is_a_message_and_every_message_is_in_the_stor
 ) -> None:
     found = named(story)
     assert set(found) == set(document()["components"]["messages"])
-    assert {one.topic for one in found[DEAD_LETTER]} == {
-        name for name in document()["channels"] if name.endswith(".dead")
-    }
+    for name in (DEAD_LETTER, DEAD_RECEIPT):
+        assert {one.topic for one in found[name]} == {
+            name for name in document()["channels"] if name.endswith(".dead")
+        }
 
 
 def test_every_record_of_all_tables_of_calls_is_a_message(tables: list[Written]) -> None:

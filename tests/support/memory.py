@@ -12,7 +12,7 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -66,6 +66,8 @@ class Faults:
 
 class MemoryLog:
     """`EventLog`. Places that can fail: `append`, `poll`, `publish`, `advance`, `committed`."""
+
+    appends_whole: Final = False
 
     def __init__(self, clock: Clock | None = None, *, partitions: int = 4) -> None:
         self.clock = clock or SystemClock()
@@ -295,7 +297,7 @@ class MemoryStateStore:
             and phase in (None, document.index.phase)
             and (tag is None or tag in document.index.tags)
         ]
-        page, following = _page(found, cursor, limit, (int, str))
+        page, following = page_of(found, cursor, limit, (int, str))
         return Page(tuple(page), following)
 
     async def tagged(
@@ -373,7 +375,7 @@ class MemoryHistoryStore:
             ((row.decided_ms, row.call_id, row.agent_id), row.body)
             for row in self._decided(tenant, from_ms, to_ms, only)
         ]
-        page, following = _page(found, cursor, limit, (int, str, str))
+        page, following = page_of(found, cursor, limit, (int, str, str))
         return OutcomePage(tuple(page), following)
 
     async def counts(
@@ -427,7 +429,7 @@ def _group(row: OutcomeRow, name: str) -> str:
     return columns[name]
 
 
-def _page(
+def page_of(
     found: list[tuple[Any, Any]], cursor: str | None, limit: int, shape: tuple[type, ...]
 ) -> tuple[list[Any], str | None]:
     """Newest first, from the cursor on; the cursor is the place of the last row shown."""

@@ -7,6 +7,7 @@ from shared.runtime.ports import Answer, Replies
 from shared.runtime.profile import Deliver, Profile
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryStateStore
+from tests.support.memory_letters import MemoryLetterStore
 from tests.support.memory_overlays import MemoryOverlayStore
 
 
@@ -26,7 +27,7 @@ async def _nothing() -> None:
     return
 
 
-async def _nothing_to_prune(_: int) -> int:
+async def _nothing_to_prune(_: int, __: int) -> int:
     return 0
 
 
@@ -44,6 +45,7 @@ def memory_profile(
         log=log or MemoryLog(clock),
         store=kept,
         history=MemoryHistoryStore(),
+        letters=MemoryLetterStore(),
         overlays=MemoryOverlayStore(),
         commit=SeparateCommit(kept),
         replies=replies,

@@ -39,6 +39,7 @@ async def _embedded(folder: Path, clock: FakeClock) -> Profile:
         log=embedded.log,
         store=embedded.store,
         history=embedded.history,
+        letters=embedded.letters,
         overlays=embedded.overlays,
         commit=embedded.commit,
         replies=embedded.replies,
@@ -77,6 +78,7 @@ def _joined(kafka: Kafka, mongo: Mongo, clock: FakeClock) -> Profile:
         log=kafka.log,
         store=mongo.store,
         history=mongo.history,
+        letters=mongo.letters,
         overlays=mongo.overlays,
         commit=SeparateCommit(mongo.store),
         replies=kafka.replies,
@@ -91,5 +93,5 @@ async def _fine() -> None:
     return
 
 
-async def _none(_: int) -> int:
+async def _none(_: int, __: int) -> int:
     return 0

@@ -8,7 +8,12 @@ from services.watch import LAG_MAX
 from shared.adapters.cluster.names import ALL_TOPICS
 from shared.adapters.cluster.topics_found import CLEANUP, TIME, TopicFound
 
-PROCESSES: Final = {"callstate": "callstate", "worker": "worker", "history": "worker"}
+PROCESSES: Final = {
+    "callstate": "callstate",
+    "worker": "worker",
+    "history": "worker",
+    "letters": "worker",
+}
 """By group the command whose processes are its members."""
 
 

@@ -11,6 +11,7 @@ from services.cli.verify import (
     callback_checks,
     disposition_checks,
     document_checks,
+    letter_checks,
     log_checks,
     projection_checks,
     refold_checks,
@@ -53,6 +54,7 @@ CHECKS: Final[dict[str, Check]] = {
     "outbox": document_checks.outbox,
     "history entries": projection_checks.entries,
     "outcomes": projection_checks.outcomes,
+    "letters": letter_checks.letters,
 }
 
 

@@ -2,11 +2,11 @@
 
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Told, name_told, place
-from shared.contracts.envelope import Record
+from shared.contracts.envelope import Headers, Record
 from shared.contracts.errors import Poison
 from shared.contracts.ids import split_key
 from shared.contracts.topics import TOLD
-from shared.runtime.dead_letters import OURS
+from shared.runtime.dead_letters import OURS, PUT_BACK
 from shared.runtime.ports import TopicPartition
 
 
@@ -106,7 +106,12 @@ def _pruned(history: History, record: Record) -> bool:
 
 
 def _same(first: Record, again: Record) -> bool:
-    return first.headers == again.headers and first.value == again.value
+    return _came(first) == _came(again) and first.value == again.value
+
+
+def _came(record: Record) -> Headers:
+    """The headers, but for the one of a record that was dead and then put back."""
+    return tuple(header for header in record.headers if header[0] != PUT_BACK)
 
 
 def _unique(told: Told, ids: dict[str, Told], result: Result) -> None:

@@ -12,8 +12,8 @@ from services.cli.verify.call_checks import TOPOLOGY as CALLSTATE
 from services.cli.verify.disposition_checks import TOPOLOGY as WORKER
 from services.cli.verify.snapshot import Snapshot
 from services.settings import Settings
-from services.worker.entries import READERS
-from services.worker.history import GROUP as HISTORY
+from services.worker.history import HistoryProjection
+from services.worker.letters import LetterProjection
 from shared.adapters.cluster.reading import read_contents as read_cluster_contents
 from shared.adapters.embedded.reading import read_contents
 from shared.runtime.contents import Contents
@@ -22,7 +22,8 @@ from shared.runtime.ports import Clock, Document
 GROUPS: Final = {
     CALLSTATE.group: CALLSTATE.topics,
     WORKER.group: WORKER.topics,
-    HISTORY: tuple(READERS),
+    HistoryProjection.group: HistoryProjection.topics,
+    LetterProjection.group: LetterProjection.topics,
 }
 
 
@@ -68,6 +69,7 @@ def snapshot_of(contents: Contents, now_ms: int) -> Snapshot:
         documents={collection: tuple(found) for collection, found in documents.items()},
         entries=tuple(contents.entries),
         outcomes=tuple(contents.outcomes),
+        letters=tuple(contents.letters),
         home=contents.home,
         starts=contents.starts,
         gaps=contents.gaps,

@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from services.cli.letters import is_receipt
 from services.worker.model import DispositionsState
 from services.worker.topology import COLLECTION
 from shared.contracts.calls import CallChanged
@@ -25,8 +24,9 @@ from shared.contracts.topics import (
     USER_EVENTS,
     dead,
 )
-from shared.runtime.dead_letters import ORIGIN
+from shared.runtime.dead_letters import ORIGIN, is_receipt
 from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.letters import LetterRow
 from shared.runtime.ports import Document, TopicPartition
 
 ToldData = CallChanged | DispositionTold | SwitchCommand | StatusTold | MessageCommand
@@ -67,6 +67,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     home: Callable[[str], int]
     entries: tuple[Entry, ...] = ()
     outcomes: tuple[OutcomeRow, ...] = ()
+    letters: tuple[LetterRow, ...] = ()
     starts: dict[TopicPartition, int] = {}
     gaps: frozenset[str] = frozenset()
     apart: bool = False

@@ -15,6 +15,7 @@ from shared.contracts.errors import AftercallError, Retryable
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.runtime.commit import SeparateCommit
 from shared.runtime.history import HistoryStore
+from shared.runtime.letters import LetterStore
 from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import Clock, Commit, EventLog, Replies, StateStore
 from shared.runtime.profile import Deliver
@@ -44,6 +45,7 @@ class Cluster:
     log: EventLog
     store: StateStore
     history: HistoryStore
+    letters: LetterStore
     overlays: OverlayStore
     commit: Commit
     replies: Replies
@@ -135,6 +137,7 @@ def _join(kafka: Kafka, mongo: Mongo) -> Cluster:
         log=kafka.log,
         store=mongo.store,
         history=mongo.history,
+        letters=mongo.letters,
         overlays=mongo.overlays,
         commit=SeparateCommit(mongo.store),
         replies=kafka.replies,

@@ -5,8 +5,7 @@ from time import monotonic
 from typing import Any, Final
 
 import msgspec
-from pymongo import InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo import UpdateOne
 
 from shared.adapters.cluster.mongo_client import (
     OPERATION_S,
@@ -16,7 +15,7 @@ from shared.adapters.cluster.mongo_client import (
     aggregated,
     bulk_written,
 )
-from shared.adapters.cluster.mongo_errors import DUPLICATE_KEY
+from shared.adapters.cluster.mongo_inserting import insert_missing
 from shared.adapters.cluster.mongo_waiting import Writes, answered
 from shared.adapters.cursor import Instant, read_cursor, write_cursor
 from shared.contracts.errors import TooLong, Unavailable
@@ -72,7 +71,7 @@ class MongoHistoryStore:
         """See `HistoryStore`."""
         if entries:
             rows = [_entry(entry) for entry in entries]
-            await self._writes.settled("write history", _insert(self._history, rows))
+            await self._writes.settled("write history", insert_missing(self._history, rows))
         if outcomes:
             await self._writes.settled("write outcomes", _put(self._outcomes, _newest_of(outcomes)))
 
@@ -199,27 +198,9 @@ def _newest_of(outcomes: Iterable[OutcomeRow]) -> list[Row]:
     return [{"_id": key, **msgspec.structs.asdict(row)} for key, row in newest.items()]
 
 
-async def _insert(collection: Collection, rows: Sequence[Row]) -> list[Row]:
-    """Write those that do not stand yet.
-
-    Returns:
-        The others.
-    """
-    try:
-        await bulk_written(collection, [InsertOne(row) for row in rows])
-    except BulkWriteError as error:
-        refused = error.details["writeErrors"]
-        if error.details["writeConcernErrors"] or any(
-            one["code"] != DUPLICATE_KEY for one in refused
-        ):
-            raise
-        return [rows[one["index"]] for one in refused]
-    return []
-
-
 async def _put(collection: Collection, rows: Sequence[Row]) -> None:
     """Write those that do not stand yet; then, of the others, those that are newer."""
-    standing = await _insert(collection, rows)
+    standing = await insert_missing(collection, rows)
     if standing:
         newer = [
             UpdateOne({"_id": row["_id"], "revision": {"$lt": row["revision"]}}, {"$set": row})

@@ -25,6 +25,8 @@ class KafkaLog:
         consumers: those that are still in use.
     """
 
+    appends_whole: Final = False
+
     def __init__(
         self,
         bootstrap: str,

@@ -1,4 +1,4 @@
-"""One MongoDB database behind the ports of the store and the history."""
+"""One MongoDB database behind the ports of the store, the history and the letters."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.adapters.cluster.history import MongoHistoryStore
+from shared.adapters.cluster.letters import MongoLetterStore
 from shared.adapters.cluster.mongo_client import Connection, MongoDriver
 from shared.adapters.cluster.mongo_ends import Ends
 from shared.adapters.cluster.mongo_schema import INDEX_BUILD_S, StoreRefused, prepare
@@ -14,6 +15,7 @@ from shared.adapters.cluster.overlays import MongoOverlayStore
 from shared.adapters.cluster.store import MongoStateStore
 from shared.contracts.errors import Unavailable
 from shared.runtime.history import HistoryStore
+from shared.runtime.letters import LetterStore
 from shared.runtime.overlays import OverlayStore
 from shared.runtime.ports import StateStore
 
@@ -37,6 +39,7 @@ class Mongo:
 
     store: StateStore
     history: HistoryStore
+    letters: LetterStore
     overlays: OverlayStore
     ping: Callable[[], Awaitable[None]]
     remember_ends: Callable[[Mapping[str, int]], Awaitable[None]]
@@ -93,6 +96,7 @@ def _join(connection: Connection) -> Mongo:
     return Mongo(
         store=MongoStateStore(database, writes),
         history=MongoHistoryStore(database, writes),
+        letters=MongoLetterStore(database, writes),
         overlays=MongoOverlayStore(database, writes),
         ping=ping,
         remember_ends=ends.remember,

@@ -7,18 +7,21 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from shared.adapters.cluster.letters import letter_of
 from shared.adapters.cluster.mongo_client import Collection, Connection, MongoDriver, Row
 from shared.adapters.cluster.mongo_schema import VERSION, StoreRefused
 from shared.adapters.cluster.mongo_waiting import answered
 from shared.adapters.cluster.store import NOT_OURS, document_in
 from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.letters import LetterRow
 from shared.runtime.ports import Document
 
 T = TypeVar("T")
 
 PAGE: Final = 1_000
 PAGE_S: Final = 20.0
-OURS: Final = frozenset({"meta", "ends", "history", "outcomes", "overlays"})  # hold no documents
+OURS: Final = frozenset({"meta", "ends", "history", "outcomes", "overlays", "letters"})
+"""Collections that hold no documents."""
 
 
 class Stored(Struct, frozen=True):
@@ -27,6 +30,7 @@ class Stored(Struct, frozen=True):
     documents: list[Document]
     entries: list[Entry]
     outcomes: list[OutcomeRow]
+    letters: list[LetterRow]
     unreadable: list[str]
 
 
@@ -61,7 +65,7 @@ async def read_stored(connection: Connection) -> Stored:
     Raises:
         Unavailable: the store did not answer.
     """
-    stored = Stored([], [], [], [])
+    stored = Stored([], [], [], [], [])
     for name in await _documents_in(connection):
         async for row in _rows(connection.database[name]):
             document = _document(name, row)
@@ -75,6 +79,12 @@ async def read_stored(connection: Connection) -> Stored:
     async for row in _rows(connection.database["outcomes"]):
         name = f"outcomes {row.pop('_id')}"
         _convert(row, OutcomeRow, name, stored.outcomes, stored.unreadable)
+    async for row in _rows(connection.database["letters"]):
+        name = f"letters {row['_id']}"
+        try:
+            stored.letters.append(letter_of(row))
+        except NOT_OURS:
+            stored.unreadable.append(f"{name} in the store is none of ours")
     return stored
 
 

@@ -62,6 +62,14 @@ INDEXES: Final = {
             partialFilterExpression={"request_id": {"$exists": True}},
         ),
     ),
+    "letters": (
+        IndexModel([("at_ms", -1), ("_id", -1), ("topic", 1), ("put_back_ms", 1)], name="newest"),
+        IndexModel(
+            [("tenant", 1), ("at_ms", -1), ("_id", -1), ("topic", 1), ("put_back_ms", 1)],
+            name="newest_of_tenant",
+        ),
+        IndexModel([("origin", 1)], name="origin", unique=True),
+    ),
     "overlays": (IndexModel([("_id", 1), ("v", 1)], name="versions"),),
     "outcomes": (
         IndexModel(

@@ -71,6 +71,7 @@ async def read_contents(
         documents=stored.documents,
         entries=stored.entries,
         outcomes=stored.outcomes,
+        letters=stored.letters,
         unreadable=stored.unreadable,
         home=names.partition,
         starts=reading.starts,

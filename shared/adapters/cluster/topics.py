@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from shared.adapters.cluster.closing import bounded
 from shared.adapters.cluster.names import ALL_TOPICS
 from shared.contracts.errors import AftercallError, Unavailable
-from shared.contracts.limits import LOG_KEPT_MS
+from shared.contracts.limits import DEAD_KEPT_MS, LOG_KEPT_MS
 from shared.contracts.topics import GATEWAY_REPLIES, TOPICS, dead
 
 REQUEST_S: Final = 10.0
@@ -24,7 +24,6 @@ CLOSE_S: Final = 2.0
 RECORD_BYTES_MAX: Final = 2 * 1024 * 1024
 DEAD_RECORD_BYTES_MAX: Final = RECORD_BYTES_MAX + 64 * 1024  # the record, and why it is there
 REPLIES_KEPT_MS: Final = 10 * 60 * 1000  # nobody waits for longer than seconds
-DEAD_KEPT_MS: Final = 30 * 24 * 3600 * 1000
 FOR_EVER_MS: Final = 2**63 - 1
 COPIES_FOR_TWO_IN_SYNC: Final = 3
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from shared.adapters.embedded.commit import SqliteCommit
 from shared.adapters.embedded.engine import DataDirLocked, SqliteEngine
 from shared.adapters.embedded.history import SqliteHistoryStore
+from shared.adapters.embedded.letters import SqliteLetterStore
 from shared.adapters.embedded.log import SqliteLog
 from shared.adapters.embedded.overlays import SqliteOverlayStore
 from shared.adapters.embedded.replies import LocalReplies
@@ -24,6 +25,7 @@ class Embedded:
     log: SqliteLog
     store: SqliteStateStore
     history: SqliteHistoryStore
+    letters: SqliteLetterStore
     overlays: SqliteOverlayStore
     replies: LocalReplies
     commit: SqliteCommit
@@ -51,6 +53,7 @@ async def open_embedded(data_dir: Path, clock: Clock) -> Embedded:
         log=log,
         store=SqliteStateStore(engine),
         history=SqliteHistoryStore(engine),
+        letters=SqliteLetterStore(engine),
         overlays=SqliteOverlayStore(engine),
         replies=LocalReplies(),
         commit=SqliteCommit(engine),

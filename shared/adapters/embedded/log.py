@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from shared.adapters.embedded.engine import SqliteEngine
 from shared.adapters.embedded.gathering import Gathering
@@ -27,11 +28,16 @@ from shared.adapters.embedded.records import (
 )
 from shared.adapters.tails import Tails
 from shared.contracts.envelope import Message, Record
+from shared.contracts.topics import dead
 from shared.runtime.ports import Clock, Positions, TopicPartition
+
+_DEAD: Final = dead("")
 
 
 class SqliteLog:
     """`EventLog` on one engine; make it by `SqliteLog.open`, one for each engine."""
+
+    appends_whole: Final = True
 
     def __init__(self, engine: SqliteEngine, numbering: Numbering, tails: Tails) -> None:
         self._engine = engine
@@ -105,8 +111,10 @@ class SqliteLog:
         """See `EventLog`."""
         return await self._tails.grown(topics, seen, wait_s)
 
-    async def prune(self, before_ms: int) -> int:
+    async def prune(self, before_ms: int, dead_before_ms: int) -> int:
         """Delete records older than this that every group of their topic has read; says how many.
+
+        Those of dead topics go when they are older than `dead_before_ms`.
 
         A topic that no group reads goes by age alone. The newest record of a partition stays, so
         that offsets go on and a reader from long ago finds the end.
@@ -116,7 +124,8 @@ class SqliteLog:
         """
         pruned = 0
         for place in self._tails.places():
-            while count := await self._prune_some(place, before_ms):
+            limit_ms = dead_before_ms if place.topic.endswith(_DEAD) else before_ms
+            while count := await self._prune_some(place, limit_ms):
                 pruned += count
         return pruned
 

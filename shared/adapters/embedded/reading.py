@@ -15,11 +15,13 @@ from urllib.parse import quote
 import msgspec
 
 from shared.adapters.embedded.engine import BUSY_TIMEOUT_MS, FILE
+from shared.adapters.embedded.letters import read_letters
 from shared.adapters.embedded.records import partition_of
 from shared.adapters.embedded.schema import VERSION, SchemaRefused
 from shared.contracts.envelope import Headers, Record
 from shared.runtime.contents import Contents
 from shared.runtime.history import Entry, OutcomeRow
+from shared.runtime.letters import LetterRow
 from shared.runtime.ports import Document, TopicPartition
 
 _headers: Final = msgspec.msgpack.Decoder(Headers).decode
@@ -62,6 +64,7 @@ def read_contents(data_dir: Path) -> Contents:
             documents=[_document(body) for (body,) in connection.execute(_DOCUMENTS)],
             entries=msgspec.convert(_rows(connection, _ENTRIES), list[Entry]),
             outcomes=msgspec.convert(_rows(connection, _OUTCOMES), list[OutcomeRow]),
+            letters=_letters(connection),
             home=partition_of,
         )
 
@@ -125,6 +128,12 @@ def _positions(connection: sqlite3.Connection) -> dict[str, dict[TopicPartition,
     for group, topic, part, position in connection.execute(_POSITIONS):
         found[group][TopicPartition(topic, part)] = position
     return found
+
+
+def _letters(connection: sqlite3.Connection) -> list[LetterRow]:
+    """None where only an earlier program has opened the file, which had no such table."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'letters'").fetchone()
+    return read_letters(connection) if there else []
 
 
 def _rows(connection: sqlite3.Connection, sql: str) -> list[dict[str, Any]]:

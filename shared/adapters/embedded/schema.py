@@ -65,6 +65,16 @@ ADDED: Final = """
 CREATE TABLE IF NOT EXISTS overlays (
     tenant TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS letters (
+    place TEXT PRIMARY KEY, tenant TEXT NOT NULL, topic TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL, detail TEXT NOT NULL, origin TEXT NOT NULL UNIQUE, key TEXT NOT NULL,
+    type TEXT, put_back_ms INTEGER, headers BLOB NOT NULL, value BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS letters_newest ON letters (at_ms, place, topic, put_back_ms);
+CREATE INDEX IF NOT EXISTS letters_of_tenant ON letters (
+    tenant, at_ms, place, topic, put_back_ms
+);
 """
 """What a file of the same version may lack: an earlier program passes over it, so it needs no new
 version."""

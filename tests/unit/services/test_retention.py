@@ -15,12 +15,12 @@ from services.cli.verify.snapshot import History
 from services.gateway.push.follower import follow
 from services.gateway.push.hub import Hub
 from services.gateway.push.position import Position
-from services.retention import keep
+from services.retention import keep, keep_letters
 from shared.adapters.embedded import Embedded, open_embedded
-from shared.contracts.envelope import Record
+from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import Unavailable
-from shared.contracts.limits import IDEMPOTENCY_KEPT_MS, LOG_KEPT_MS
-from shared.contracts.topics import CALLS_CHANGED, TELEPHONY_EVENTS, TOLD, TOPICS
+from shared.contracts.limits import DEAD_KEPT_MS, IDEMPOTENCY_KEPT_MS, LOG_KEPT_MS
+from shared.contracts.topics import CALLS_CHANGED, TELEPHONY_EVENTS, TOLD, TOPICS, dead
 from tests.support.clock import FakeClock
 from tests.unit.services.cli.shift import Shift
 
@@ -31,12 +31,12 @@ class Kept:
     """What retention asked to be pruned, and how the log takes it."""
 
     def __init__(self) -> None:
-        self.asked: list[int] = []
+        self.asked: list[tuple[int, int]] = []
         self.full = False
         self.stopping = asyncio.Event()
 
-    async def prune(self, before_ms: int) -> int:
-        self.asked.append(before_ms)
+    async def prune(self, before_ms: int, dead_before_ms: int) -> int:
+        self.asked.append((before_ms, dead_before_ms))
         if len(self.asked) == 3:
             self.stopping.set()
         if self.full:
@@ -49,12 +49,17 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "EVERY_S", 0.0)
 
 
-async def test_it_prunes_again_and_again_what_is_older_than_a_week() -> None:
+async def test_it_prunes_again_and_again_what_is_older_than_a_week_and_letters_after_a_month() -> (
+    None
+):
     kept, clock = Kept(), FakeClock()
     with structlog.testing.capture_logs() as lines:
         await asyncio.wait_for(keep(kept.prune, clock, kept.stopping), 5)
-    assert kept.asked == [clock.now_ms() - 7 * 24 * 3600 * 1000] * 3
-    assert [(line["event"], line["records"]) for line in lines] == [("log_pruned", 7)] * 3
+    day_ms = 24 * 3600 * 1000
+    assert kept.asked == [(clock.now_ms() - 7 * day_ms, clock.now_ms() - 30 * day_ms)] * 3
+    assert [(line["event"], line["what"], line["records"]) for line in lines] == [
+        ("pruned", "log", 7)
+    ] * 3
 
 
 async def test_a_full_disk_does_not_end_it() -> None:
@@ -62,7 +67,7 @@ async def test_a_full_disk_does_not_end_it() -> None:
     kept.full = True
     with structlog.testing.capture_logs() as lines:
         await asyncio.wait_for(keep(kept.prune, FakeClock(), kept.stopping), 5)
-    assert [line["event"] for line in lines] == ["log_not_pruned"] * 3
+    assert [line["event"] for line in lines] == ["not_pruned"] * 3
 
 
 async def test_it_waits_first_so_that_every_group_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,13 +91,14 @@ class Centre:
         self.embedded = embedded
         self.clock = clock
         self.data_dir = data_dir
-        parts = (embedded.log, embedded.store, embedded.history, embedded.commit)
-        self.shift = Shift(clock, *parts)
+        parts = (embedded.log, embedded.store, embedded.history, embedded.letters)
+        self.shift = Shift(clock, *parts, embedded.commit)
 
     async def a_week_later(self) -> int:
         """Let a week pass, and prune what has become too old."""
         self.clock.advance(LOG_KEPT_MS + 1)
-        return await self.embedded.log.prune(self.clock.now_ms() - LOG_KEPT_MS)
+        now_ms = self.clock.now_ms()
+        return await self.embedded.log.prune(now_ms - LOG_KEPT_MS, now_ms - DEAD_KEPT_MS)
 
     async def offsets(self, topic: str) -> int:
         """How many records of a topic are kept."""
@@ -173,9 +179,34 @@ async def _all(centre: Centre, topic: str) -> list[Record]:
     return found
 
 
-async def test_every_topic_is_pruned_the_dead_letters_too(centre: Centre) -> None:
+async def test_every_topic_is_pruned_dead_letters_after_a_month(centre: Centre) -> None:
     await centre.shift.play()
+    await centre.shift.log.append([Message(TELEPHONY_EVENTS, "demo:bad", (), b"what?")])
+    await centre.shift.settle()
     await centre.a_week_later()
-    for topic in (*TOPICS, f"{TELEPHONY_EVENTS}.dead"):
+    for topic in TOPICS:
         for place in await centre.embedded.log.ends([topic]):
             assert len(await centre.embedded.log.read(place, 0, 10_000)) <= 1, topic
+    assert await centre.offsets(dead(TELEPHONY_EVENTS)) == 2
+    centre.clock.advance(DEAD_KEPT_MS - LOG_KEPT_MS)
+    assert await centre.a_week_later() == 1
+    assert await centre.offsets(dead(TELEPHONY_EVENTS)) == 1
+
+
+async def test_letters_are_forgotten_when_their_topics_are_pruned(centre: Centre) -> None:
+    await centre.shift.play()
+    letters = centre.embedded.letters
+    assert len((await letters.page(None)).lines) == 1
+    stopping = asyncio.Event()
+    with structlog.testing.capture_logs() as lines:
+        running = asyncio.ensure_future(keep_letters(letters, centre.clock, stopping))
+        await centre.a_week_later()
+        assert len((await letters.page(None)).lines) == 1
+        centre.clock.advance(DEAD_KEPT_MS)
+        async with asyncio.timeout(10):
+            while (await letters.page(None)).lines:
+                await asyncio.sleep(0)
+        stopping.set()
+        await running
+    assert [(line["what"], line["records"]) for line in lines] == [("letters", 1)]
+    assert centre.violations() == {}

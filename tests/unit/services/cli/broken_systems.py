@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from services.worker.history import HistoryProjection
+from services.worker.letters import LetterProjection
 from services.worker.model import CallbackTimed, DispositionsState, Given, callbacks
 from services.worker.topology import COLLECTION as DISPOSITIONS
 from services.worker.topology import DispositionsAggregate, WorkerTopology
@@ -22,6 +23,7 @@ from shared.contracts.errors import WriteConflict
 from shared.contracts.instants import to_wire
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS
 from shared.kernel import Publish
+from shared.runtime.dead_letters import read_letters
 from shared.runtime.ports import (
     Batch,
     Consumer,
@@ -263,6 +265,25 @@ class ProjectsLate(HistoryProjection):
         return bool(records)
 
 
+class LettersLate(LetterProjection):
+    """Letters move on before their rows are written."""
+
+    async def turn(self, consumer: Consumer) -> bool:
+        records = await consumer.poll(records_max=1, wait_s=0)
+        positions = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        await consumer.publish_and_advance((), positions)
+        await self.write(records)
+        return bool(records)
+
+
+class ForgetsReceipts(LetterProjection):
+    """What was put back is not marked."""
+
+    async def write(self, records: Sequence[Record]) -> None:
+        letters, _ = read_letters(records)
+        await self._store.keep(letters, {})
+
+
 class AnswersFirst:
     """`Commit` that answers before anything is durable."""
 
@@ -347,6 +368,8 @@ BROKEN: Final[dict[str, tuple[System, str]]] = {
     "strays dropped": (System(processor=DropsStrays), "places"),
     "strays decided where they are": (System(processor=DecidesStrays), "places"),
     "history moves on first": (System(projection=ProjectsLate), "history entries"),
+    "letters move on first": (System(letters=LettersLate), "letters"),
+    "receipts passed over": (System(letters=ForgetsReceipts), "letters"),
     "answers before they are durable": (System(commit=AnswersFirst), "answers"),
     "acknowledged records lost": (System(besides=forgets_records), "calls refold"),
 }

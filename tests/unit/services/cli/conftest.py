@@ -20,8 +20,8 @@ async def _play(data_dir: Path) -> int:
     clock = FakeClock()
     embedded = await open_embedded(data_dir, clock)
     try:
-        parts = (embedded.log, embedded.store, embedded.history, embedded.commit)
-        await Shift(clock, *parts).play()
+        parts = (embedded.log, embedded.store, embedded.history, embedded.letters)
+        await Shift(clock, *parts, embedded.commit).play()
     finally:
         await embedded.close()
     return clock.now_ms()

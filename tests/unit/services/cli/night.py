@@ -15,16 +15,17 @@ from typing import Any, Final
 
 from services.callstate.topology import CallstateTopology
 from services.cli.verify.snapshot import Snapshot
-from services.worker.entries import READERS
-from services.worker.history import GROUP, HistoryProjection
+from services.worker.history import HistoryProjection
+from services.worker.letters import LetterProjection
 from services.worker.topology import WorkerTopology
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.dispositions import Policy
 from shared.contracts.envelope import Message, Record, ReplyTo
 from shared.contracts.errors import Retryable
 from shared.contracts.subjects import StatusPolicy
-from shared.contracts.topics import GATEWAY_REPLIES, TELEPHONY_EVENTS
+from shared.contracts.topics import GATEWAY_REPLIES, TELEPHONY_EVENTS, dead
 from shared.runtime.commit import SeparateCommit
+from shared.runtime.dead_letters import put_back, read_letters, returning
 from shared.runtime.ports import (
     Answer,
     Batch,
@@ -34,10 +35,12 @@ from shared.runtime.ports import (
     TopicPartition,
 )
 from shared.runtime.processor import Processor
+from shared.runtime.projection import Projection
 from shared.runtime.topology import Topology
 from tests.support.clock import FakeClock
 from tests.support.faults import POINTS, Crash, Fault, FaultyLog, FaultyStore
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryStateStore
+from tests.support.memory_letters import MemoryLetterStore
 from tests.support.sweeps import Sweeps
 from tests.unit.services.cli.shift import REPLACED, TENANTS, Teller, behind, taken
 
@@ -80,6 +83,7 @@ class System:
 
     processor: type[Processor] = Processor
     projection: type[HistoryProjection] = HistoryProjection
+    letters: type[LetterProjection] = LetterProjection
     store: Callable[[], MemoryStateStore] = MemoryStateStore
     consumer: Callable[[Consumer, "Night", Fault], Consumer] = as_it_is
     besides: Callable[["Night"], Awaitable[None]] = nothing_more
@@ -117,12 +121,14 @@ class Night:
 
     def __init__(self, seed: int, system: System, clock: FakeClock | None = None) -> None:
         self.random = Random(seed)
+        self._aside = Random(seed)  # for letters: what else happens goes by the other
         self.system = system
         self.clock = clock or FakeClock()
         self._began_ms = self.clock.now_ms()
         self.log = MemoryLog(self.clock, partitions=2)
         self.store = system.store()
         self.history = MemoryHistoryStore()
+        self.letters = MemoryLetterStore()
         self._teller = Teller(self.clock, self.log)
         self._sweep = Sweeps(self.store, self.log, self.clock)
         self._topologies: tuple[Topology, ...] = (
@@ -145,7 +151,7 @@ class Night:
             await self._sweep.sweep()
         await self._thaw()
         await self._work_off()
-        return taken(self.log, self.store, self.history)
+        return taken(self.log, self.store, self.history, self.letters)
 
     def _plan(self) -> list[Callable[[], Awaitable[None]]]:
         """What happens on every call, in order, and all calls at once."""
@@ -224,6 +230,7 @@ class Night:
                 await self._teller.wish(call.split(":", maxsplit=1)[0], reply_to=GONE, **data)
             elif kind == "bad":
                 await self.log.append([Message(TELEPHONY_EVENTS, call, (), b"what?")])
+                await self._put_back()
             elif kind == "stray":
                 self._put_elsewhere(self._teller.event(call, "call.held"))
             else:
@@ -247,6 +254,14 @@ class Night:
             )
         )
 
+    async def _put_back(self) -> None:
+        """Some letter that there is, for the first time or again; a crash may cost its receipt."""
+        letters, _ = read_letters(self.log.all(dead(TELEPHONY_EVENTS)))
+        if letters and self._aside.random() < 0.2:
+            await self.log.append([returning(self._aside.choice(letters))])
+        elif letters:
+            await put_back(self.log, [self._aside.choice(letters)])
+
     async def _live(self, rounds: int) -> None:
         """Some lives of some services, each to its end."""
         for _ in range(rounds):
@@ -254,7 +269,9 @@ class Night:
             await self.system.besides(self)
             topology = self.random.choice(self._topologies)
             if self.random.random() < 0.15:
-                await self._project(self.random.choice((None, "before_publish", "advanced")))
+                point = self.random.choice((None, "before_publish", "advanced"))
+                for projection in self._projections():
+                    await self._project(projection, point)
             elif self.random.random() < 0.25:
                 await self._freeze(topology, self.random.choice(FREEZES))
             else:
@@ -290,10 +307,15 @@ class Night:
                 turn.result()
         self._zombies = []
 
-    async def _project(self, point: str | None) -> None:
+    def _projections(self) -> tuple[Projection, ...]:
+        return (
+            self.system.projection(self.log, self.history, wait_s=0),
+            self.system.letters(self.log, self.letters, wait_s=0),
+        )
+
+    async def _project(self, projection: Projection, point: str | None) -> None:
         fault = Fault(point)
-        projection = self.system.projection(self.log, self.history, wait_s=0)
-        consumer = self._consumer(GROUP, tuple(READERS), fault)
+        consumer = self._consumer(projection.group, projection.topics, fault)
         with suppress(Crash, Retryable):
             await projection.turn(consumer)
 
@@ -310,8 +332,9 @@ class Night:
                         await processor.turn(consumer)
             if idle:
                 break
-        while await behind(self.log, GROUP, tuple(READERS)):
-            await self._project(None)
+        for projection in self._projections():
+            while await behind(self.log, projection.group, projection.topics):
+                await self._project(projection, None)
 
     def _born(self, topology: Topology, fault: Fault, commit: Any) -> tuple[Processor, Consumer]:
         processor = self.system.processor(

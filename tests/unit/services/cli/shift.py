@@ -12,8 +12,8 @@ import msgspec
 
 from services.callstate.topology import CallstateTopology
 from services.cli.verify.snapshot import Snapshot
-from services.worker.entries import READERS
-from services.worker.history import GROUP, HistoryProjection
+from services.worker.history import HistoryProjection
+from services.worker.letters import LetterProjection
 from services.worker.topology import WorkerTopology
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.calls import WrapUpMode, WrapUpRules
@@ -29,6 +29,7 @@ from shared.contracts.subjects import (
 from shared.contracts.tenants import Tenant
 from shared.contracts.topics import DISPOSITION_REQUESTS, TELEPHONY_EVENTS
 from shared.runtime.history import HistoryStore
+from shared.runtime.letters import LetterStore
 from shared.runtime.ports import (
     Commit,
     Consumer,
@@ -38,9 +39,11 @@ from shared.runtime.ports import (
     TopicPartition,
 )
 from shared.runtime.processor import Processor
+from shared.runtime.projection import Projection
 from shared.runtime.topology import Topology
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog, MemoryReplies, MemoryStateStore
+from tests.support.memory_letters import MemoryLetterStore
 from tests.support.sweeps import Sweeps
 
 TENANTS = (
@@ -142,6 +145,7 @@ class Shift(Teller):
         log: EventLog,
         store: StateStore,
         history: HistoryStore,
+        letters: LetterStore,
         commit: Commit,
     ) -> None:
         super().__init__(clock, log)
@@ -162,8 +166,11 @@ class Shift(Teller):
             )
             consumer = log.consumer(topology.group, topology.topics)
             self._processors.append((topology, processor, consumer))
-        self._projection = HistoryProjection(log, history)
-        self._reader = log.consumer(GROUP, tuple(READERS))
+        projections: tuple[Projection, ...] = (
+            HistoryProjection(log, history),
+            LetterProjection(log, letters),
+        )
+        self._projections = [(one, log.consumer(one.group, one.topics)) for one in projections]
         self._sweep = Sweeps(store, log, clock)
 
     async def settle(self, *, after_s: float = 0) -> None:
@@ -174,8 +181,9 @@ class Shift(Teller):
             for topology, processor, consumer in self._processors:
                 while await behind(self.log, topology.group, topology.topics):
                     await processor.turn(consumer)
-        while await behind(self.log, GROUP, tuple(READERS)):
-            await self._projection.turn(self._reader)
+        for projection, consumer in self._projections:
+            while await behind(self.log, projection.group, projection.topics):
+                await projection.turn(consumer)
 
     async def play(self) -> None:
         """The shift."""
@@ -330,7 +338,12 @@ async def behind(log: EventLog, group: str, topics: Sequence[str]) -> bool:
     return any(positions.get(place, 0) < end for place, end in ends.items())
 
 
-def taken(log: MemoryLog, store: MemoryStateStore, history: MemoryHistoryStore) -> Snapshot:
+def taken(
+    log: MemoryLog,
+    store: MemoryStateStore,
+    history: MemoryHistoryStore,
+    letters: MemoryLetterStore,
+) -> Snapshot:
     """All that stands in memory, as the checks are given it."""
     records: dict[str, tuple[Record, ...]] = {}
     for place in sorted(log.records):
@@ -349,6 +362,7 @@ def taken(log: MemoryLog, store: MemoryStateStore, history: MemoryHistoryStore) 
         documents=documents,
         entries=tuple(history.rows.values()),
         outcomes=tuple(history.newest.values()),
+        letters=tuple(letters.rows.values()),
         home=log.partition,
         apart=True,
     )

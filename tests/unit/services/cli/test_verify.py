@@ -11,6 +11,7 @@ from services.cli.verify.checks import CHECKS, promise
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Snapshot
 from shared.contracts.envelope import Message, Record
+from shared.contracts.limits import DEAD_KEPT_MS
 from shared.contracts.topics import (
     CALLS_CHANGED,
     DISPOSITION_EVENTS,
@@ -20,6 +21,7 @@ from shared.contracts.topics import (
     TELEPHONY_EVENTS,
     USER_EVENTS,
 )
+from shared.runtime.dead_letters import receipt
 from shared.runtime.ports import Effect, TopicPartition, pack, part
 from tests.unit.services.cli.mutants import (
     add,
@@ -1139,7 +1141,85 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
         "revision 3 is not in the reports",
         lambda s: _outcomes(s, lambda rows: rows.append(replace(rows.pop(0), revision=1))),
     ),
+    ("letters", "one is missing", "is not among the letters", lambda s: replace(s, letters=())),
+    (
+        "letters",
+        "one says otherwise",
+        "is another letter than its topic says",
+        lambda s: _letter(s, reason="other"),
+    ),
+    (
+        "letters",
+        "one from nowhere",
+        "and on no dead topic",
+        lambda s: replace(s, letters=(*s.letters, replace(s.letters[0], place=f"{DEAD}/0/99"))),
+    ),
+    (
+        "letters",
+        "one twice",
+        "1 letters are listed twice",
+        lambda s: replace(s, letters=(*s.letters, replace(s.letters[0], place=f"{DEAD}/0/99"))),
+    ),
+    (
+        "letters",
+        "marked without a receipt",
+        "is not marked as its receipts say",
+        lambda s: _letter(s, put_back_ms=1),
+    ),
+    (
+        "letters",
+        "not marked",
+        "is not marked as its receipts say",
+        lambda s: _put_back(s, 5),
+    ),
+    (
+        "letters",
+        "marked by an older receipt",
+        "is not marked as its receipts say",
+        lambda s: _letter(_put_back(_put_back(s, 5), 6), put_back_ms=5),
+    ),
 ]
+
+
+def _letter(snapshot: Snapshot, **fields: Any) -> Snapshot:
+    return replace(snapshot, letters=(replace(snapshot.letters[0], **fields),))
+
+
+def _put_back(snapshot: Snapshot, at_ms: int) -> Snapshot:
+    """One more receipt beside the letter, read by the projection."""
+    (letter, *_) = (record for record in snapshot.records[DEAD])
+    message = receipt(snapshot.letters[0])
+    return add(
+        snapshot,
+        replace(letter, timestamp_ms=at_ms, headers=message.headers, value=message.value),
+    )
+
+
+def test_a_letter_that_was_put_back_is_marked(good: Snapshot) -> None:
+    back = _put_back(_put_back(good, 5), 6)
+    assert broken(_letter(back, put_back_ms=6)) == set()
+    unread = replace(back, positions=good.positions)  # the projection may be done with them, or not
+    for at_ms in (None, 5, 6):
+        assert broken(_letter(unread, put_back_ms=at_ms)) == set()
+    assert broken(_letter(unread, put_back_ms=7)) == {"letters"}
+
+
+def test_a_told_record_that_was_put_back_is_no_violation(good: Snapshot) -> None:
+    told = good.records[CALLS_CHANGED][0]
+    back = replace(told, headers=(*told.headers, ("dead_put_back", b"calls.changed.dead/0/0")))
+    assert broken(add(good, back)) == set()
+
+
+def test_a_letter_that_a_crash_wrote_twice_is_there_once(good: Snapshot) -> None:
+    assert broken(add(good, good.records[DEAD][0])) == set()
+
+
+def test_letters_that_are_not_kept_any_more_are_no_violation(good: Snapshot) -> None:
+    late = good.taken_ms + DEAD_KEPT_MS
+    assert broken(replace(good, letters=(), taken_ms=late)) == set()
+    gone = replace(good, records=good.records | {DEAD: ()}, starts=good.ends)
+    assert run(gone)["letters"].notes == ["1 of records no longer kept"]
+    assert run(gone)["letters"].violations == []
 
 
 @pytest.mark.parametrize(

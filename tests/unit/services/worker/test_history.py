@@ -6,9 +6,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from services.worker.history import BACKOFF_S, GROUP, HistoryProjection
+from services.worker.history import GROUP, HistoryProjection
 from shared.contracts.errors import PartitionsMoved, Unavailable
 from shared.contracts.topics import DISPOSITION_EVENTS
+from shared.runtime.projection import BACKOFF_S
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog
 from tests.unit.services.worker.field import NOW_MS, a_call, a_request, ask, part

@@ -41,7 +41,9 @@ async def test_both_are_closed_whatever_goes_wrong_on_the_way() -> None:
     async def close_mongo() -> None:
         closed.append("mongo")
 
-    parts = dict.fromkeys(("store", "history", "overlays", "ping")) | {"remember_ends": refuse}
+    parts = dict.fromkeys(("store", "history", "letters", "overlays", "ping")) | {
+        "remember_ends": refuse
+    }
     kafka: Any = SimpleNamespace(log=MemoryLog(), replies=None, register=None, close=close_kafka)
     mongo: Any = SimpleNamespace(**parts, close=close_mongo)
     with pytest.raises(ZeroDivisionError):

@@ -164,9 +164,9 @@ async def test_what_is_old_and_read_by_nobody_goes(
     embedded: Embedded, clock: FakeClock, before_ms: int, left: list[int]
 ) -> None:
     await append_at(embedded, clock, 10, 20, 30, 40)
-    assert await embedded.log.prune(before_ms) == 4 - len(left)
+    assert await embedded.log.prune(before_ms, before_ms) == 4 - len(left)
     assert await kept(embedded) == left
-    assert await embedded.log.prune(before_ms) == 0
+    assert await embedded.log.prune(before_ms, before_ms) == 0
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ async def test_what_a_group_has_yet_to_read_stays(
     await append_at(embedded, clock, 10, 20, 30, 40)
     for group, offset in positions.items():
         await advance(embedded, group, offset)
-    await embedded.log.prune(99)
+    await embedded.log.prune(99, 99)
     assert await kept(embedded) == left
 
 
@@ -194,13 +194,13 @@ async def test_a_group_that_has_committed_nothing_yet_keeps_everything(
 ) -> None:
     await append_at(embedded, clock, 10, 20, 30)
     embedded.log.consumer("new", [TOPIC])
-    assert await embedded.log.prune(99) == 0
+    assert await embedded.log.prune(99, 99) == 0
 
 
 async def test_a_group_of_another_topic_keeps_nothing(embedded: Embedded, clock: FakeClock) -> None:
     await append_at(embedded, clock, 10, 20, 30)
     embedded.log.consumer("elsewhere", ["calls.changed"])
-    assert await embedded.log.prune(99) == 2
+    assert await embedded.log.prune(99, 99) == 2
 
 
 async def test_offsets_and_times_go_on_after_everything_was_pruned(
@@ -208,7 +208,7 @@ async def test_offsets_and_times_go_on_after_everything_was_pruned(
 ) -> None:
     embedded = await open_embedded(tmp_path, clock)
     await append_at(embedded, clock, 10, 20, 30)
-    await embedded.log.prune(99)
+    await embedded.log.prune(99, 99)
     await embedded.close()
     clock.set(5)
     embedded = await open_embedded(tmp_path, clock)
@@ -223,7 +223,7 @@ async def test_more_than_one_job_can_take_is_pruned(
 ) -> None:
     monkeypatch.setattr(records, "PRUNED_PER_JOB_MAX", 3)
     await append_at(embedded, clock, *range(10, 20))
-    assert await embedded.log.prune(18) == 8
+    assert await embedded.log.prune(18, 18) == 8
     assert await kept(embedded) == [8, 9]
 
 
@@ -231,7 +231,7 @@ async def test_a_consumer_behind_the_pruned_goes_on_at_what_is_left(
     embedded: Embedded, clock: FakeClock
 ) -> None:
     await append_at(embedded, clock, 10, 20, 30)
-    await embedded.log.prune(99)
+    await embedded.log.prune(99, 99)
     consumer = embedded.log.consumer("late", [TOPIC])
     polled = await consumer.poll(records_max=10, wait_s=0)
     assert [record.offset for record in polled] == [2]
