@@ -22,12 +22,18 @@ import services.callstate.__main__ as callstate
 import services.gateway.__main__ as gateway
 import services.worker.__main__ as worker
 from services.gateway.administration import Operated
+from services.gateway.console import BESIDE, Beside
 from services.gateway.push.hub import Hub
 from services.profile import open_profile
 from services.retention import keep_letters
 from services.settings import Settings, SettingsError
 from services.watch import Loop, Watch
-from shared.adapters.tenants_file import FileTenantDirectory, read_tenants, refuse_demo
+from shared.adapters.tenants_file import (
+    FileTenantDirectory,
+    is_loopback,
+    read_tenants,
+    refuse_demo,
+)
 from shared.contracts.errors import AftercallError, Bug
 from shared.observability.logging import configure_logging
 from shared.observability.metrics import Metrics
@@ -65,6 +71,7 @@ class Service:
         loops: to be watched.
         port: where it listens for the public, if it does.
         administration: what is asked of it on the admin port, if anything.
+        beside: is told of the admin port, where it may be told to whoever asks the public one.
     """
 
     works: Stage
@@ -72,6 +79,7 @@ class Service:
     loops: Mapping[str, Loop] = field(default_factory=dict)
     port: int | None = None
     administration: Operated | None = None
+    beside: Beside | None = None
 
 
 async def make_gateway(given: Given) -> Service:
@@ -85,8 +93,10 @@ async def make_gateway(given: Given) -> Service:
     public = gateway.Listener(app, given.settings.host, given.settings.port)
     port = await public.start()
     takes_in: dict[str, Part] = {"gateway": public.run, "stream": until_stopped(hub.run)}
-    operated = gateway.operated(given.settings, given.tenants, app, given.metrics)
-    return Service(works={}, takes_in=takes_in, port=port, administration=operated)
+    operated = gateway.operated(given.settings, given.profile, given.tenants, app, given.metrics)
+    return Service(
+        works={}, takes_in=takes_in, port=port, administration=operated, beside=app[BESIDE]
+    )
 
 
 async def make_callstate(given: Given) -> Service:
@@ -192,6 +202,9 @@ async def run_services(given: Given, names: Iterable[str], also: Also = nothing_
     watch = Watch(profile.log, profile.ping, loops, given.metrics)
     administration = next((one.administration for one in made.values() if one.administration), None)
     private, admin_port = await _listen(given, watch, administration)
+    for service in made.values():
+        if service.beside is not None and is_loopback(given.settings.host):
+            service.beside.admin_port = admin_port
     stopping = asyncio.Event()
     stop_on_signals(stopping)
     works: dict[str, Part] = {

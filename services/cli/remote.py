@@ -42,22 +42,23 @@ class _Stay(HTTPRedirectHandler):
 
 
 class Remote(Struct, frozen=True):
-    """A running service."""
+    """A running service, and which of its admin routes are asked."""
 
     url: str
     key: str
+    routes: str
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """What the route answers, None where it answers nothing; ends the command otherwise.
 
         Args:
             method: of HTTP.
-            path: below `/v1/admin/tenants`.
+            path: below those routes.
             body: sent as JSON.
         """
         data = None if body is None else json.dumps(body).encode()
         request = Request(  # noqa: S310 - the scheme was checked
-            f"{self.url}/v1/admin/tenants{path}",
+            f"{self.url}/v1/admin/{self.routes}{path}",
             data=data,
             method=method,
             headers={"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
@@ -74,19 +75,19 @@ class Remote(Struct, frozen=True):
         except ValueError:
             stop(f"{self.url} answers what is none of ours", "name a gateway's admin port")
 
-    def rows(self, path: str) -> Iterator[dict[str, Any]]:
-        """Every row of a list, page after page."""
+    def rows(self, path: str, named: str = "rows") -> Iterator[dict[str, Any]]:
+        """Every row of a list, page after page; a page has them by this name."""
         cursor: str | None = None
         while True:
             more = "" if cursor is None else f"&cursor={quote(cursor, safe='')}"
             page = self.ask("GET", f"{path}?limit={PAGE}{more}")
-            yield from page["rows"]
+            yield from page[named]
             cursor = page.get("next")
             if cursor is None:
                 return
 
 
-def remote(url: str | None, key: str | None) -> Remote:
+def remote(url: str | None, key: str | None, routes: str = "tenants") -> Remote:
     """The service that was named; ends the command where something of it is missing."""
     if url is None:
         stop("this changes a running service", "name its admin port with --url")
@@ -94,7 +95,7 @@ def remote(url: str | None, key: str | None) -> Remote:
         stop(f"{url} is no URL of a service", "name its admin port, as http://127.0.0.1:8081")
     if key is None or not key.isascii() or not key.isprintable():
         stop("a key is missing, or is none", f"set {KEY_NAME}, or give --key")
-    return Remote(url.rstrip("/"), key)
+    return Remote(url.rstrip("/"), key, routes)
 
 
 def _is_url(text: str) -> bool:

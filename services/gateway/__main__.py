@@ -14,6 +14,7 @@ from services.gateway.administration import Administration, Operated
 from services.gateway.app import build_app
 from services.gateway.asyncapi import Layout
 from services.gateway.connection import Connection
+from services.gateway.console import BESIDE, Beside
 from services.gateway.console import ROUTES as CONSOLE
 from services.gateway.desk import Desk
 from services.gateway.dialects.carecycle import CareCycle
@@ -65,6 +66,7 @@ async def build(
     )
     app[HUB] = hub
     app[DESK] = desk
+    app[BESIDE] = Beside()
     app.on_shutdown.append(end_streams)
     serve_notifications(app, hub, desk)
     return app
@@ -147,7 +149,11 @@ def admin(
 
 
 def operated(
-    settings: Settings, tenants: LiveTenantDirectory, app: web.Application, metrics: Metrics
+    settings: Settings,
+    profile: Profile,
+    tenants: LiveTenantDirectory,
+    app: web.Application,
+    metrics: Metrics,
 ) -> Operated:
     """What the admin routes beside the public application need."""
     desk = app[DESK]
@@ -156,6 +162,7 @@ def operated(
     return Operated(
         administration=Administration(tenants, desk.clock, spread_s=spread_s),
         desk=desk,
+        letters=profile.letters,
         operator_sha256=settings.operator_sha256,
         observe=metrics.request,
         layout=_layout(settings),

@@ -39,6 +39,7 @@ PROBLEMS: Final = {
     "not_in_wrap_up": Row(409, "The agent is not in wrap-up"),
     "subject_in_call": Row(409, "Agents are handling it now"),
     "conflict": Row(409, "It can't be changed so"),
+    "already_put_back": Row(409, "The dead letter was put back before"),
     "too_large": Row(413, "The body is too large"),
     "unsupported_media_type": Row(415, "The media type is not supported"),
     "validation": Row(422, "The request breaks a rule"),

@@ -63,7 +63,7 @@ def refuse_demo(tenants: Iterable[Tenant], host: str, *, force: bool = False) ->
     Raises:
         ValueError: a demo tenant, a host that is not loopback, and nobody forced it.
     """
-    if force or _is_loopback(host):
+    if force or is_loopback(host):
         return
     for tenant in tenants:
         if tenant.demo:
@@ -74,7 +74,8 @@ def refuse_demo(tenants: Iterable[Tenant], host: str, *, force: bool = False) ->
             )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

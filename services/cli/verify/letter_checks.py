@@ -1,7 +1,5 @@
 """Check of the letters that are listed: they are those of the dead topics."""
 
-from collections import defaultdict
-
 from msgspec.structs import replace
 
 from services.cli.verify.result import Result
@@ -17,7 +15,8 @@ from shared.runtime.ports import TopicPartition
 def letters(history: History) -> Result:
     """Listed are the letters of the dead topics, each once, marked where it was put back."""
     result = Result(of="letters")
-    told = {letter.place: letter for letter in read_letters(_records(history))[0]}
+    told_letters, marks = read_letters(_records(history))
+    told = {letter.place: letter for letter in told_letters}
     stored = {letter.place: letter for letter in history.snapshot.letters}
     origins = {letter.origin for letter in stored.values()}
     since_ms = history.snapshot.taken_ms - DEAD_KEPT_MS
@@ -26,7 +25,6 @@ def letters(history: History) -> Result:
         result.counted += 1
         if letter.origin not in origins and letter.at_ms >= since_ms:
             result.wrong(f"{letter.place} is not among the letters")
-    marks = _marks(history)
     gone = 0
     for place, letter in stored.items():
         as_told = told.get(place)
@@ -36,7 +34,7 @@ def letters(history: History) -> Result:
                 result.wrong(f"{place} is among the letters, and on no dead topic")
         elif replace(letter, put_back_ms=None) != as_told:
             result.wrong(f"{place} is another letter than its topic says")
-        elif not _marked(letter, marks[place], due.get(place)):
+        elif not _marked(letter, due.get(place), told=place in marks):
             result.wrong(f"{place} is not marked as its receipts say")
     if len(origins) < len(stored):
         result.wrong(f"{len(stored) - len(origins)} letters are listed twice")
@@ -55,20 +53,14 @@ def _records(history: History, *, read: bool = False) -> list[Record]:
     ]
 
 
-def _marks(history: History) -> dict[str, set[int]]:
-    """By the letter's place every time at which it was put back."""
-    found: dict[str, set[int]] = defaultdict(set)
-    for record in _records(history):
-        for place, at_ms in read_letters([record])[1].items():
-            found[place].add(at_ms)
-    return found
+def _marked(letter: LetterRow, due: int | None, *, told: bool) -> bool:
+    """Only with a receipt, and not before the newest that the projection is done with.
 
-
-def _marked(letter: LetterRow, marks: set[int], due: int | None) -> bool:
-    """By one of its receipts, and by none before the newest that the projection is done with."""
+    A gateway marks by its own clock what it has put back, the projection by the log's.
+    """
     if letter.put_back_ms is None:
         return due is None
-    return letter.put_back_ms in marks and letter.put_back_ms >= (due or 0)
+    return told and letter.put_back_ms >= (due or 0)
 
 
 def _pruned(history: History, place: str) -> bool:

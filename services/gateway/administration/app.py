@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from services.gateway.administration import items, keys, subjects, tenants
+from services.gateway.administration import console, items, keys, letters, subjects, tenants
 from services.gateway.administration.asker import ASKER, authenticate
 from services.gateway.administration.desk import Administration
 from services.gateway.administration.requests import ADMINISTRATION
@@ -23,9 +23,16 @@ from services.gateway.edge import Observe, Served, check_ids, edge, id_parts, ig
 from services.gateway.openapi import openapi
 from services.gateway.route import Route
 from services.gateway.routes.documents import document_routes
+from shared.runtime.letters import LetterStore
 
 PREFIX: Final = "/v1/admin"
-ROUTES: Final = (*tenants.ROUTES, *items.ROUTES, *keys.ROUTES, *subjects.ROUTES)
+ROUTES: Final = (
+    *tenants.ROUTES,
+    *items.ROUTES,
+    *keys.ROUTES,
+    *subjects.ROUTES,
+    *letters.ROUTES,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -42,20 +49,22 @@ class Operated:
 
     administration: Administration
     desk: Desk
+    letters: LetterStore
     operator_sha256: str | None = None
     layout: Layout | None = None
     observe: Observe = ignore_request
 
 
 def serve_administration(app: web.Application, given: Operated) -> None:
-    """Add the routes, and the documents that describe them."""
+    """Add the routes, the documents that describe them, and the pages that ask them."""
     app[ADMINISTRATION] = given.administration
+    app[letters.LETTERS] = given.letters
     app.middlewares.append(_below(PREFIX, edge((), given.observe)))
     documents = document_routes(
-        cache(lambda: orjson.dumps(openapi((*ROUTES, *documents)))),
+        cache(lambda: orjson.dumps(openapi((*ROUTES, *documents, *console.ROUTES)))),
         cache(lambda: orjson.dumps(asyncapi(given.layout))),
     )
-    for route in (*ROUTES, *documents):
+    for route in (*ROUTES, *documents, *console.ROUTES):
         handler = _serve(route, given)
         app.router.add_route(route.method, route.path, handler, expect_handler=expect)
         if route.method == "GET":

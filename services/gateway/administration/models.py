@@ -221,3 +221,54 @@ class Page(_Model):
 
     rows: list[dict[str, Any]]
     next: str | None = None
+
+
+class LetterView(_Model):
+    """A dead letter, without what was sent."""
+
+    place: str
+    """`topic/partition/offset` of the letter itself."""
+    topic: str
+    """That the record came from, and goes back to."""
+    at: At
+    """When it became a letter."""
+    reason: str
+    detail: str
+    origin: str
+    """`topic/partition/offset` of the record."""
+    key: str
+    type: str | None
+    put_back_at: At | None = None
+    """When it was last put back, if it was."""
+
+
+class LettersPage(_Model):
+    """One page of dead letters, newest first."""
+
+    letters: list[LetterView]
+    next: str | None = None
+
+
+class LetterWhole(LetterView):
+    """A dead letter whole; either `value` or, where that is no UTF-8, `value_base64`."""
+
+    headers: dict[str, str]
+    """Those of the record as it came, and the letter's own (`dead_`…)."""
+    value: str | None = None
+    value_base64: str | None = None
+
+
+class PutBackBody(_Model):
+    """How to put a dead letter back."""
+
+    again: bool = False
+    """Also where it was put back before."""
+
+
+class PutBackView(_Model):
+    """A dead letter that was put back."""
+
+    place: str
+    topic: str
+    """That it went to."""
+    put_back_at: At

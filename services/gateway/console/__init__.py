@@ -4,6 +4,8 @@ Plain files beside this module, served as they stand. The page itself needs no c
 for an API key and talks to the native API as any other client does.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
@@ -24,6 +26,27 @@ HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-cache",
 }
 
+# Filled where the page may lead to the admin port; else the page says in words where it is.
+_NOT_SAID: Final = b'<meta name="admin-port" content="">'
+_SAID: Final = b'<meta name="admin-port" content="%d">'
+
+
+@dataclass(slots=True)
+class Beside:
+    """What is beside the public port.
+
+    Attributes:
+        admin_port: None: not for everybody to know, or not known yet.
+    """
+
+    admin_port: int | None = None
+
+
+BESIDE: Final = web.AppKey("beside", Beside)
+
+File = tuple[str, str, str, str, str]
+"""Its path, its name, its media type, its operation id, and what it is."""
+
 _HTML, _CSS, _JS, _SVG = "text/html", "text/css", "text/javascript", "image/svg+xml"
 _FILES: Final = (
     ("/console", "index.html", _HTML, "showConsole", "The live console"),
@@ -43,6 +66,14 @@ _FILES: Final = (
     ("/console/charts_page.js", "charts_page.js", _JS, "showConsoleCharts", "Its charts"),
     ("/console/codes_page.js", "codes_page.js", _JS, "showConsoleCodes", "Its page of the codes"),
     ("/console/dom.js", "dom.js", _JS, "showConsoleDom", "How it changes its document"),
+    (
+        "/console/elsewhere_page.js",
+        "elsewhere_page.js",
+        _JS,
+        "showConsoleElsewhere",
+        "Its page that leads to the dead letters",
+    ),
+    ("/console/entrance.js", "entrance.js", _JS, "showConsoleEntrance", "How it asks for a key"),
     ("/console/entries.js", "entries.js", _JS, "showConsoleEntries", "How it draws a history"),
     ("/console/floor.js", "floor.js", _JS, "showConsoleFloor", "What it knows of the calls"),
     ("/console/floor_page.js", "floor_page.js", _JS, "showConsoleFloorPage", "How it draws them"),
@@ -53,6 +84,7 @@ _FILES: Final = (
         "showConsoleFollowing",
         "How its pages follow one thing",
     ),
+    ("/console/pages.js", "pages.js", _JS, "showConsolePages", "How it goes to its pages"),
     (
         "/console/subject_page.js",
         "subject_page.js",
@@ -67,24 +99,33 @@ _FILES: Final = (
 )
 
 
-def _page(name: str, media_type: str) -> Handler:
-    body = files(__name__).joinpath(name).read_bytes()
+def file_routes(package: str, named: Iterable[File]) -> tuple[Route, ...]:
+    """Routes of files that stand beside a module, each served as it stands."""
+    return tuple(
+        Route(
+            method="GET",
+            path=path,
+            handler=_file(package, name, media_type),
+            operation_id=operation_id,
+            summary=summary,
+            tag="documents",
+            responses={200: Body("The file", media_type=media_type)},
+        )
+        for path, name, media_type, operation_id, summary in named
+    )
 
-    async def show(_: web.Request, __: Desk) -> web.Response:
-        return web.Response(body=body, content_type=media_type, charset="utf-8", headers=HEADERS)
+
+def _file(package: str, name: str, media_type: str) -> Handler:
+    body = files(package).joinpath(name).read_bytes()
+
+    async def show(request: web.Request, _: Desk) -> web.Response:
+        beside = request.app.get(BESIDE)
+        shown = body
+        if media_type == _HTML and beside is not None and beside.admin_port is not None:
+            shown = body.replace(_NOT_SAID, _SAID % beside.admin_port)
+        return web.Response(body=shown, content_type=media_type, charset="utf-8", headers=HEADERS)
 
     return show
 
 
-ROUTES: Final[tuple[Route, ...]] = tuple(
-    Route(
-        method="GET",
-        path=path,
-        handler=_page(name, media_type),
-        operation_id=operation_id,
-        summary=summary,
-        tag="documents",
-        responses={200: Body("The file", media_type=media_type)},
-    )
-    for path, name, media_type, operation_id, summary in _FILES
-)
+ROUTES: Final = file_routes(__name__, _FILES)

@@ -23,7 +23,7 @@ export class Api {
     const response = await fetch(path, { ...options, headers, cache: "no-store" });
     this.#setClock(Date.parse(response.headers.get("Date") ?? ""), sentMs, Date.now());
     if (response.status === 401 || response.status === 403) {
-      throw new Unauthorized(response.status === 401 ? "No such key." : "The key may not read.");
+      throw new Unauthorized(response.status === 401 ? "No such key." : "The key lacks the scope.");
     }
     if (!response.ok) {
       const error = new Error(`${response.status} for ${path}`);

@@ -1,7 +1,7 @@
 // One call: how it stands, and all that happened to it, followed live.
 
-import { dayAndClock, element, Rows, setText, subjectLink, when } from "/console/dom.js";
-import { Entries, pairs } from "/console/entries.js";
+import { dayAndClock, element, pairs, Rows, setText, subjectLink, when } from "/console/dom.js";
+import { Entries } from "/console/entries.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
 import { drawTimers, holdTimer, timer } from "/console/timers.js";

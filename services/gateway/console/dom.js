@@ -86,6 +86,15 @@ export function when(instant, words = clock) {
   return element("time", { datetime: instant }, words(instant));
 }
 
+// Names and what they stand for: texts, or nodes.
+export function pairs(told) {
+  const list = element("dl");
+  for (const [name, shown] of told) {
+    list.append(element("div", {}, element("dt", {}, name), element("dd", {}, shown)));
+  }
+  return list;
+}
+
 export const callAddress = (id) => `#/calls/${encodeURIComponent(id)}`;
 
 export function callLink(id) {

@@ -1,6 +1,6 @@
 // The lines of a history: what came, what was asked and decided, by which rule, and why not.
 
-import { callLink, dayAndClock, element, Rows, setText, subjectLink, when } from "/console/dom.js";
+import { callLink, dayAndClock, element, pairs, Rows, setText, subjectLink, when } from "/console/dom.js";
 import * as words from "/console/words.js";
 
 const SHOWN_MAX = 500; // of very many the newest
@@ -45,14 +45,6 @@ export class Entries {
     if (told.length > 0) row.append(pairs(told));
     return row;
   }
-}
-
-export function pairs(told) {
-  const list = element("dl");
-  for (const [name, shown] of told) {
-    list.append(element("div", {}, element("dt", {}, name), element("dd", {}, shown)));
-  }
-  return list;
 }
 
 // Entries have no id of their own; equal ones are told apart by their number.

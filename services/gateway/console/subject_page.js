@@ -1,7 +1,7 @@
 // One customer, record or enrolment: its status, its calls, and its history, followed live.
 
-import { callLink, dayAndClock, element, setText, when } from "/console/dom.js";
-import { Entries, pairs } from "/console/entries.js";
+import { callLink, dayAndClock, element, pairs, setText, when } from "/console/dom.js";
+import { Entries } from "/console/entries.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
 import * as words from "/console/words.js";

@@ -48,6 +48,27 @@ def test_a_part_that_fails_is_no_start_that_was_refused(error: Exception, tmp_pa
     assert end_with(error, tmp_path) == FAILED
 
 
+@pytest.mark.parametrize("loopback", [True, False])
+def test_the_public_console_is_told_of_the_admin_port_on_loopback_alone(
+    loopback: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int | None, int]] = []
+
+    def also(_: processes.Given, service: processes.Service, admin_port: int) -> dict[str, Part]:
+        assert service.beside is not None
+        told.append((service.beside.admin_port, admin_port))
+
+        async def end(_: asyncio.Event) -> None:
+            raise Bug("over")
+
+        return {"end": end}
+
+    monkeypatch.setattr(processes, "is_loopback", lambda _: loopback)
+    run(Settings(data_dir=tmp_path, port=0, demo_traffic=False), ["gateway"], also=also)
+    ((said, admin_port),) = told
+    assert said == (admin_port if loopback else None)
+
+
 def test_what_nobody_has_meant_is_one_line_too(tmp_path: Path) -> None:
     with capture_logs() as lines:
         assert end_with(ZeroDivisionError(), tmp_path) == FAILED

@@ -21,7 +21,7 @@ OPERATOR = "the-operators-own-key"
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     """An admin port that answers on a thread of its own; it has its log elsewhere."""
-    for module in ("edge", "administration.desk"):
+    for module in ("edge", "administration.desk", "administration.letters"):
         monkeypatch.setattr(f"services.gateway.{module}.log", structlog.ReturnLogger())
     loop = asyncio.new_event_loop()
     opened: list[Office] = []

@@ -28,6 +28,7 @@ from shared.contracts.dispositions import (
     Verdict,
 )
 from shared.contracts.envelope import Event, Message, from_record
+from shared.contracts.errors import Poison
 from shared.contracts.ids import call_key
 from shared.contracts.instants import to_wire
 from shared.contracts.tenants import Tenant
@@ -93,7 +94,10 @@ class AnsweringLog(MemoryLog):
         await super().append(messages)
         for place, offset in before.items():
             for record in self.records[place][offset:]:
-                event = from_record(record)
+                try:
+                    event = from_record(record)
+                except Poison:
+                    continue
                 answer = self.decide(event)
                 if answer is not None and event.reply_to is not None:
                     self._waiters.deliver([Answer(event.reply_to, msgspec.json.encode(answer))])

@@ -14,6 +14,7 @@ from services.gateway.admin import build_admin_app
 from services.gateway.administration import Administration, Operated
 from services.gateway.app import build_app
 from shared.runtime.live_tenants import LiveTenantDirectory
+from tests.support.memory_letters import MemoryLetterStore
 from tests.support.memory_overlays import MemoryOverlayStore
 from tests.unit.services.gateway.floor import DEMO, Client, Floor
 
@@ -28,6 +29,7 @@ class Office(Floor):
     def __init__(self, overlays: MemoryOverlayStore | None = None) -> None:
         super().__init__()
         self.overlays = overlays or MemoryOverlayStore()
+        self.letters = MemoryLetterStore()
         self.directory = self.opened()
         self.other = self.opened()
         self.desk.__dict__["tenants"] = self.directory
@@ -38,7 +40,7 @@ class Office(Floor):
 
     def operated(self, operator: str | None = OPERATOR_SHA256) -> Operated:
         administration = Administration(self.directory, self.clock)
-        return Operated(administration, self.desk, operator)
+        return Operated(administration, self.desk, self.letters, operator)
 
     async def ask(self, method: str, path: str, who: Any, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of an answer; `path` below the demo tenant's, or absolute."""

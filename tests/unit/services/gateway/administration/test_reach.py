@@ -15,9 +15,10 @@ NEW = "/v1/admin/tenants/acme"
 
 
 def url(route: Route, tenant: str) -> str:
-    """A path of the route; `{id}` of something, of kind `customer`."""
+    """A path of the route; `{id}` of something, of kind `customer`; a place of a letter."""
     path = template(route.path).replace("{tenant}", tenant)
-    return path.replace("{kind}", "customer").replace("{id}", "one")
+    path = path.replace("{kind}", "customer").replace("{id}", "one")
+    return path.replace("{topic}/{partition}/{offset}", "telephony.events.dead/0/0")
 
 
 def named(routes: list[Route]) -> list[str]:

@@ -8,16 +8,24 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from services.gateway import console
+from services.gateway.administration import console as office
+from services.gateway.console import BESIDE, Beside
 from services.gateway.desk import Desk
 from services.gateway.route import Route
 
 Client = TestClient[web.Request, web.Application]
-PATHS = [route.path for route in console.ROUTES]
+CONSOLES = {"public": console.ROUTES, "admin": office.ROUTES}
+
+
+@pytest.fixture(params=CONSOLES)
+def routes(request: pytest.FixtureRequest) -> tuple[Route, ...]:
+    return CONSOLES[request.param]
 
 
 @pytest_asyncio.fixture
-async def client() -> AsyncIterator[Client]:
+async def client(routes: tuple[Route, ...]) -> AsyncIterator[Client]:
     app = web.Application()
+    app[BESIDE] = Beside()
 
     def add(route: Route) -> None:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -25,44 +33,74 @@ async def client() -> AsyncIterator[Client]:
 
         app.router.add_route(route.method, route.path, handle)
 
-    for route in console.ROUTES:
+    for route in routes:
         add(route)
     async with TestClient(TestServer(app)) as client:
         yield client
 
 
+async def texts(client: Client, routes: tuple[Route, ...]) -> dict[str, str]:
+    """Every file by its path."""
+    return {route.path: await (await client.get(route.path)).text() for route in routes}
+
+
 @pytest.mark.asyncio
-@pytest.mark.parametrize("path", PATHS)
-async def test_each_file_is_served_under_a_strict_policy(client: Client, path: str) -> None:
-    response = await client.get(path)
-    assert response.status == 200
-    policy = response.headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; script-src 'self';")
-    assert "unsafe" not in policy
-    assert "http" not in policy
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Content-Type"].endswith("; charset=utf-8")
+async def test_each_file_is_served_under_a_strict_policy(
+    client: Client, routes: tuple[Route, ...]
+) -> None:
+    for route in routes:
+        response = await client.get(route.path)
+        assert response.status == 200
+        policy = response.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self';")
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Type"].endswith("; charset=utf-8")
 
 
 @pytest.mark.asyncio
 async def test_the_pages_name_only_files_of_their_own_and_pages_beside_them(
-    client: Client,
+    client: Client, routes: tuple[Route, ...]
 ) -> None:
-    for path in PATHS:
-        text = await (await client.get(path)).text()
+    shown = await texts(client, routes)
+    own, used = {*shown, "/docs", "/docs/topics"}, {"/console"}
+    if routes is console.ROUTES:
+        own |= {"/toolbar/demo"}
+    for path, text in shown.items():
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
         named = re.findall(r"""(?:src|href|from|import|action)=?\s*["']([^"'#]+)["']""", text)
-        assert set(named) <= {*PATHS, "/docs", "/docs/topics", "/toolbar/demo"}, path
+        assert set(named) <= own, path
+        used |= set(named)
+    assert used >= set(shown)
 
 
 @pytest.mark.asyncio
-async def test_the_pages_hold_no_inline_code_and_write_no_markup(client: Client) -> None:
-    page = await (await client.get("/console")).text()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son[a-z]+=|\sstyle=|javascript:", page)
-    for path in PATHS:
-        text = await (await client.get(path)).text()
+async def test_the_pages_hold_no_inline_code_and_write_no_markup(
+    client: Client, routes: tuple[Route, ...]
+) -> None:
+    shown = await texts(client, routes)
+    inline = r"<script(?![^>]*\bsrc=)|<style|\son[a-z]+=|\sstyle=|javascript:"
+    assert not re.search(inline, shown["/console"])
+    for text in shown.values():
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
 
 
-def test_no_route_of_the_page_asks_for_a_credential() -> None:
-    assert {route.scope for route in console.ROUTES} == {None}
+def test_no_route_of_the_page_asks_for_a_credential(routes: tuple[Route, ...]) -> None:
+    assert {route.scope for route in routes} == {None}
+
+
+def test_what_is_for_admins_is_on_their_port_alone() -> None:
+    only = {route.path for route in office.ROUTES} - {route.path for route in console.ROUTES}
+    assert {"/console/letters_page.js", "/console/letter_page.js"} <= only
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("routes", ["public"], indirect=True)
+@pytest.mark.parametrize(("port", "said"), [(None, ""), (8081, "8081")])
+async def test_the_page_knows_the_admin_port_where_everybody_may(
+    client: Client, port: int | None, said: str
+) -> None:
+    client.app[BESIDE].admin_port = port
+    page = await (await client.get("/console")).text()
+    assert f'<meta name="admin-port" content="{said}">' in page
