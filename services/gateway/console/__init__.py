@@ -29,6 +29,7 @@ HEADERS: Final = {
 # Filled where the page may lead to the admin port; else the page says in words where it is.
 _NOT_SAID: Final = b'<meta name="admin-port" content="">'
 _SAID: Final = b'<meta name="admin-port" content="%d">'
+_DEMO: Final = b'<a href="/toolbar/demo">Toolbar</a> '  # not there but with the demo tenant
 
 
 @dataclass(slots=True)
@@ -118,14 +119,20 @@ def file_routes(package: str, named: Iterable[File]) -> tuple[Route, ...]:
 def _file(package: str, name: str, media_type: str) -> Handler:
     body = files(package).joinpath(name).read_bytes()
 
-    async def show(request: web.Request, _: Desk) -> web.Response:
-        beside = request.app.get(BESIDE)
-        shown = body
-        if media_type == _HTML and beside is not None and beside.admin_port is not None:
-            shown = body.replace(_NOT_SAID, _SAID % beside.admin_port)
+    async def show(request: web.Request, desk: Desk) -> web.Response:
+        shown = _filled(body, request.app.get(BESIDE), desk) if media_type == _HTML else body
         return web.Response(body=shown, content_type=media_type, charset="utf-8", headers=HEADERS)
 
     return show
+
+
+def _filled(page: bytes, beside: Beside | None, desk: Desk) -> bytes:
+    """The page with what only this gateway knows."""
+    if beside is not None and beside.admin_port is not None:
+        page = page.replace(_NOT_SAID, _SAID % beside.admin_port)
+    if not any(tenant.demo for tenant in desk.tenants.all()):
+        page = page.replace(_DEMO, b"")
+    return page
 
 
 ROUTES: Final = file_routes(__name__, _FILES)

@@ -1,6 +1,5 @@
 import re
 from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -10,10 +9,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from services.gateway import console
 from services.gateway.administration import console as office
 from services.gateway.console import BESIDE, Beside
-from services.gateway.desk import Desk
 from services.gateway.route import Route
+from shared.contracts.tenants import Tenant
+from tests.unit.services.gateway.floor import DEMO, Client, Floor
 
-Client = TestClient[web.Request, web.Application]
 CONSOLES = {"public": console.ROUTES, "admin": office.ROUTES}
 
 
@@ -24,19 +23,24 @@ def routes(request: pytest.FixtureRequest) -> tuple[Route, ...]:
 
 @pytest_asyncio.fixture
 async def client(routes: tuple[Route, ...]) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(serving(routes, DEMO))) as client:
+        yield client
+
+
+def serving(routes: tuple[Route, ...], tenants: tuple[Tenant, ...]) -> web.Application:
     app = web.Application()
     app[BESIDE] = Beside()
+    desk = Floor(tenants=tenants).desk
 
     def add(route: Route) -> None:
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await route.handler(request, cast("Desk", None))
+            return await route.handler(request, desk)
 
         app.router.add_route(route.method, route.path, handle)
 
     for route in routes:
         add(route)
-    async with TestClient(TestServer(app)) as client:
-        yield client
+    return app
 
 
 async def texts(client: Client, routes: tuple[Route, ...]) -> dict[str, str]:
@@ -93,6 +97,14 @@ def test_no_route_of_the_page_asks_for_a_credential(routes: tuple[Route, ...]) -
 def test_what_is_for_admins_is_on_their_port_alone() -> None:
     only = {route.path for route in office.ROUTES} - {route.path for route in console.ROUTES}
     assert {"/console/letters_page.js", "/console/letter_page.js"} <= only
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("tenants", [DEMO, ()])
+async def test_the_toolbar_is_shown_where_there_is_one_to_show(tenants: tuple[Tenant, ...]) -> None:
+    async with TestClient(TestServer(serving(console.ROUTES, tenants))) as client:
+        page = await (await client.get("/console")).text()
+    assert ('href="/toolbar/demo"' in page) == bool(tenants)
 
 
 @pytest.mark.asyncio
