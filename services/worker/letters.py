@@ -15,7 +15,7 @@ from shared.runtime.ports import EventLog
 from shared.runtime.projection import POLL_WAIT_S, Pause, Projection
 
 GROUP: Final = "letters"
-RECORDS_MAX: Final = 200  # each may be as large as any record
+RECORDS_MAX: Final = 100  # each may be as large as any record
 
 
 class LetterProjection(Projection):

@@ -110,6 +110,19 @@ async def test_four_thousand_documents_are_one_question_and_one_write(
         assert heard.names() == ["insert", "find"]
 
 
+async def test_many_large_letters_are_several_writes(
+    mongo_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = hear(monkeypatch)
+    async with opened(fresh(mongo_url), "motor") as mongo:
+        letters = [letter(n, value=b"x" * 1024 * 1024) for n in range(33)]
+        for _ in range(2):
+            heard.commands.clear()
+            await mongo.letters.keep(letters, {letters[0].place: NOW_MS})
+            assert heard.names() == ["insert", "insert", "insert", "update"]
+        assert len((await mongo.letters.page(None, limit=50)).lines) == 33
+
+
 Ask = Callable[[Mongo], Awaitable[object]]
 
 

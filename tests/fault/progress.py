@@ -16,6 +16,7 @@ from shared.contracts.topics import (
     DISPOSITION_REQUESTS,
     TELEPHONY_EVENTS,
     USER_EVENTS,
+    WITH_LETTERS,
 )
 from tests.fault.client import get
 from tests.support.cluster_product import PARTITIONS, Cluster
@@ -26,6 +27,7 @@ READS: Final = {
     "callstate": (TELEPHONY_EVENTS,),
     "worker": (CALLS_CHANGED, DISPOSITION_REQUESTS),
     "history": (CALLS_CHANGED, DISPOSITION_REQUESTS, DISPOSITION_EVENTS, USER_EVENTS),
+    "letters": WITH_LETTERS,
 }
 
 

@@ -1,6 +1,6 @@
 """Letters on MongoDB: a row each, by its place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +14,7 @@ from shared.contracts.envelope import Headers
 from shared.runtime.letters import LetterLine, LetterPage, LetterRow
 
 COLLECTION: Final = "letters"
+BULK_BYTES: Final = 16 * 1024 * 1024  # then another bulk; 400 MiB in one took longer than it may
 
 _NEWEST: Final = [("at_ms", -1), ("_id", -1)]
 _LINE: Final[Row] = {"headers": 0, "value": 0}
@@ -32,9 +33,8 @@ class MongoLetterStore:
         self._writes = writes
 
     async def keep(self, letters: Sequence[LetterRow], returned: Mapping[str, int]) -> None:
-        """See `LetterStore`."""
-        if letters:
-            rows = [_row(letter) for letter in letters]
+        """See `LetterStore`; of large letters few in one bulk, for each has its deadline."""
+        for rows in _bulks(letters):
             await self._writes.settled("write letters", insert_missing(self._rows, rows))
         if returned:
             marks = [
@@ -99,6 +99,19 @@ def _fields(row: Row) -> dict[str, Any]:
     plain = {name: int(value) if isinstance(value, int) else value for name, value in row.items()}
     plain["place"] = plain.pop("_id")
     return plain
+
+
+def _bulks(letters: Sequence[LetterRow]) -> Iterator[list[Row]]:
+    rows: list[Row] = []
+    size = 0
+    for letter in letters:
+        rows.append(_row(letter))
+        size += len(letter.value)
+        if size >= BULK_BYTES:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
 
 
 def _row(letter: LetterRow) -> Row:

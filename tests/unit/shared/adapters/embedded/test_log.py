@@ -303,3 +303,15 @@ async def test_positions_are_there_again_after_a_restart(tmp_path: Path, clock: 
         await opened.log.append([said()])
         await advance(opened, "callstate", expected + 1)
         await opened.close()
+
+
+async def test_of_one_append_all_stands_or_nothing(embedded: Embedded) -> None:
+    assert embedded.log.appends_whole
+    many = [said(b"%d" % number) for number in range(200)]  # more than one statement takes
+    unfit: Any = "no bytes, which the file refuses"
+    with pytest.raises(Exception, match="BLOB"):
+        await embedded.log.append([*many, said(topic="other"), said(unfit)])
+    assert await kept(embedded) == []
+    assert await embedded.log.read(place_of(embedded, topic="other"), 0, 10) == []
+    await embedded.log.append([said(b"next")])
+    assert await kept(embedded) == [0]
