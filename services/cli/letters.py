@@ -43,7 +43,7 @@ async def _append_stored(data_dir: Path, letters: Sequence[LetterRow]) -> None:
     try:
         embedded = await open_embedded(data_dir, SystemClock())
     except DataDirLocked as error:
-        stop(str(error), "stop the service, put back, and start it again")
+        stop(str(error), "while it runs, name its admin port by --url")
     try:
         await put_back(embedded.log, letters)
     finally:

@@ -107,5 +107,5 @@ async def test_a_running_service_is_left_alone(own_dir: Path) -> None:
         await embedded.close()
     assert shown.exit_code == 2
     assert "is in use by process" in shown.stderr
-    assert shown.stderr.endswith("; stop the service, put back, and start it again\n")
+    assert shown.stderr.endswith("; while it runs, name its admin port by --url\n")
     assert count(own_dir) == before
