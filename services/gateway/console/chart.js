@@ -4,8 +4,9 @@
 import { element, setText } from "/console/dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 720;
+const NARROWEST = 320; // below it a chart is drawn smaller
 const HEIGHT = 240;
+const LABEL = 72; // beside one another
 const LEFT = 40; // for the scale
 const BOTTOM = 24; // for the labels
 const TOP = 8;
@@ -16,6 +17,8 @@ const FIGURES = 90;
 export class Chart {
   #figure;
   #rowName;
+  #data = null;
+  #how = null;
   #shown = "";
 
   // The figure has a caption; the rest is made here, and only what differs is drawn again.
@@ -33,6 +36,7 @@ export class Chart {
       element("details", {}, element("summary", {}, "As a table"),
         element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${this.#title()}, as a table` }, this.table)),
     );
+    new ResizeObserver(() => this.#draw(this.#data, this.#how)).observe(this.drawing);
   }
 
   // Upright bars, one for each label, the series on one another.
@@ -51,11 +55,12 @@ export class Chart {
 
   // data: labels; series; counts[label][series]; says: what it shows, in a sentence.
   #draw(data, how) {
-    const shows = JSON.stringify(data);
-    if (shows === this.#shown) return;
-    this.#shown = shows;
+    const width = Math.max(NARROWEST, this.drawing.clientWidth); // so that text has the page's size
+    const shows = JSON.stringify([data, width]);
+    if (data === null || shows === this.#shown) return;
+    [this.#data, this.#how, this.#shown] = [data, how, shows];
     setText(this.says, data.says);
-    const drawing = how(data);
+    const drawing = how(data, width);
     drawing.setAttribute("role", "img");
     drawing.setAttribute("aria-label", `${this.#title()}. ${data.says}`);
     this.drawing.replaceChildren(drawing);
@@ -65,14 +70,15 @@ export class Chart {
   }
 }
 
-function stacked({ labels, series, counts }) {
+function stacked({ labels, series, counts }, width) {
   const most = scale(Math.max(1, ...counts.map(sum)));
   const tall = HEIGHT - TOP - BOTTOM;
-  const step = (WIDTH - LEFT) / labels.length;
+  const step = (width - LEFT) / labels.length;
+  const each = Math.ceil(LABEL / step);
   const up = (count) => TOP + tall - (count / most) * tall;
   const parts = [];
-  for (const mark of [0, most / 2, most]) {
-    parts.push(svg("line", { x1: LEFT, x2: WIDTH, y1: up(mark), y2: up(mark), class: "grid" }));
+  for (const mark of [0, most / 2, most].filter(Number.isInteger)) {
+    parts.push(svg("line", { x1: LEFT, x2: width, y1: up(mark), y2: up(mark), class: "grid" }));
     parts.push(text(mark.toLocaleString(), LEFT - 6, up(mark) + 4, "end"));
   }
   labels.forEach((label, column) => {
@@ -86,13 +92,12 @@ function stacked({ labels, series, counts }) {
       parts.push(bar);
       below += count;
     });
-    if (column % 3 === 0) parts.push(text(label, LEFT + column * step, HEIGHT - 6, "start"));
+    if (column % each === 0 && labels.length - column >= each / 2) parts.push(text(label, LEFT + column * step, HEIGHT - 6, "start"));
   });
-  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}` }, ...parts);
+  return svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}` }, ...parts);
 }
 
-function level({ labels, counts, shares }) {
-  const width = WIDTH / 1.5;
+function level({ labels, counts, shares }, width) {
   const all = sum(counts.map(sum));
   const most = Math.max(1, ...counts.map(sum));
   const parts = labels.flatMap((label, row) => {
