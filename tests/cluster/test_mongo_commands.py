@@ -49,6 +49,7 @@ async def do_everything(mongo: Mongo) -> None:
     first = await mongo.history.outcomes("demo", **SPAN, limit=1)
     await mongo.history.outcomes("demo", **SPAN, cursor=first.next)
     await mongo.history.counts("demo", group_by=GROUPS, **SPAN)
+    await mongo.history.callbacks("demo", **SPAN)
     for version in (1, 2):
         await mongo.overlays.save("demo", Stored(version, b"{}"))
     await mongo.overlays.versions()
@@ -121,6 +122,11 @@ async def counted(mongo: Mongo, **wanted: Any) -> None:
     await mongo.history.counts("demo", **SPAN, **wanted)
 
 
+async def second_page_of_callbacks(mongo: Mongo) -> None:
+    page = await mongo.history.callbacks("demo", **SPAN, limit=10)
+    await mongo.history.callbacks("demo", **SPAN, limit=10, cursor=page.next)
+
+
 async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
     page = await mongo.history.outcomes("demo", **SPAN, **wanted, limit=10)
     await mongo.history.outcomes("demo", **SPAN, **wanted, limit=10, cursor=page.next)
@@ -160,6 +166,14 @@ async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
         (
             partial(counted, group_by=["code"], only=dict.fromkeys(FILTERS, "x")),
             *("reported", 101, 0),
+        ),
+        (partial(counted, group_by=GROUPS, missed=True), "reported", 101, 0),
+        (partial(counted, group_by=[], only={"origin": "missed"}, missed=True), "reported", 101, 0),
+        (lambda m: m.history.callbacks("demo", **SPAN, limit=10), "called_back", 11, 11),
+        (second_page_of_callbacks, "called_back", 13, 12),
+        (
+            lambda m: m.history.callbacks("demo", **SPAN, only={"agent_id": "agent-0"}),
+            *("called_back", 21, 2),
         ),
         (lambda m: m.overlays.versions(), "versions", 5, 0),  # every second, of every process
     ],
@@ -222,6 +236,7 @@ async def fill(mongo: Mongo) -> None:
             origin="queue" if n % 2 else "wrap_up",
             campaign_id=f"campaign-{n % 4}" if n % 4 < 3 else None,
             project_id=f"project-{n % 2}",
+            callback_ms=NOW_MS + day * DAY_MS + n if n % 5 == 0 else None,
         )
         for tenant in ("demo", "other")
         for day in range(4)

@@ -216,6 +216,28 @@ async def test_the_board_counts_and_says_who_waits_and_what_runs_over(stage: Sta
         await expect(count("queued")).to_have_text("0")
 
 
+async def test_the_board_begins_with_the_callbacks_that_were_told_of_before(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    for number, (hours, code) in enumerate(((-1, "Callback"), (25, "Callback"), (1, "Referred"))):
+        call, agent = f"promised-{number}", f"agent-{number + 7}"
+        await stage.talk(call, agent)
+        await stage.tell(call, "call.disconnected", by="caller")
+        at = (now + timedelta(hours=hours)).isoformat()
+        assert await stage.dispose(call, agent, "Callback", callback_at=at) == 200
+        if code != "Callback":
+            assert await stage.dispose(call, agent, code) == 200
+    async with stage.open("/board") as page:
+        due = page.locator("[data-list='due'] tbody tr")
+        scheduled = page.locator("[data-list='scheduled'] tbody tr")
+        await expect(due.filter(has_text="agent-7")).to_contain_text("promised-0")
+        await expect(scheduled).to_contain_text("agent-8")
+        assert await stage.dispose("promised-1", "agent-8", "DoNotCall") == 200
+        await expect(scheduled).to_have_count(0)
+        await page.reload()
+        await expect(due.filter(has_text="agent-7")).to_be_visible()
+        await expect(scheduled).to_have_count(0)
+
+
 async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> None:
     await stage.talk("lapses", "agent-1")
     await stage.tell("lapses", "call.disconnected", by="caller")  # for the test behind this one
@@ -243,6 +265,11 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
         assert shown == counts
         await expect(page.locator("[data-chart='times'] .says")).to_contain_text("Half of them")
         await expect(page.locator("[data-chart='shares'] tbody tr").first).to_contain_text("queued")
+        outcomes = await stage.get("/v1/reports/outcomes?group_by=origin")
+        owed = sum(row["count"] for row in outcomes["rows"] if row["origin"] != "status")
+        await expect(page.locator("[data-chart='shares'] .says")).to_contain_text(
+            f" of {owed} in the last 24 hours missed."
+        )
         await keep(page, "console-charts")
         # One more, told while the page is open.
         await stage.talk("charted-2", "agent-6")
