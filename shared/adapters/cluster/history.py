@@ -46,10 +46,11 @@ _AWAITED: Final[Row] = {"_id": 0, "body": 1, "callback_ms": 1, "call_id": 1, "ag
 _IN_ORDER: Final = [("at_ms", 1), ("rank", 1), ("sequence", 1), ("_id", 1)]
 _NEWEST: Final = [("decided_ms", -1), ("call_id", -1), ("agent_id", -1)]
 _EARLIEST: Final = [("callback_ms", 1), ("call_id", 1), ("agent_id", 1)]
-_DISPOSED: Final[Row] = {"code": {"$ne": NOT_COUNTED}}
-_TAKEN_AWAY: Final[Row] = {"$and": [{"$eq": ["$code", NOT_COUNTED]}, {"$ne": ["$origin", MISSED]}]}
-# Were it asked for by the match, as an alternative to a code, the server would fetch each row.
-_DISPOSED_OR_MISSED: Final[Row] = {"$sum": {"$cond": [_TAKEN_AWAY, 0, 1]}}
+_HAS_CODE: Final[Row] = {"code": {"$ne": NOT_COUNTED}}
+# What does not count is left out behind the index. By the match, a code that differs would make the
+# server look at each key's bounds, and an alternative to that would make it fetch each row.
+_NO_CODE: Final[Row] = {"$eq": ["$code", NOT_COUNTED]}
+_NO_CODE_NOR_MISSED: Final[Row] = {"$and": [_NO_CODE, {"$ne": ["$origin", MISSED]}]}
 
 
 def _beginning_of(length_ms: int) -> Row:
@@ -109,7 +110,7 @@ class MongoHistoryStore:
         limit: int = 50,
     ) -> OutcomePage:
         """See `HistoryStore`."""
-        wanted = [_within(tenant, "decided_ms", from_ms, to_ms), _DISPOSED, dict(only)]
+        wanted = [_within(tenant, "decided_ms", from_ms, to_ms), _HAS_CODE, dict(only)]
         if cursor is not None:
             wanted.append(_before(read_cursor(cursor, tuple[Instant, str, str])))
         found = self._outcomes.find(
@@ -156,15 +157,16 @@ class MongoHistoryStore:
     ) -> list[Count]:
         """See `HistoryStore`. A disposition without a campaign or project counts under `""`."""
         columns = [_COLUMNS[name] for name in group_by]
-        wanted = [_within(tenant, "decided_ms", from_ms, to_ms), dict(only)]
-        number: Row = _DISPOSED_OR_MISSED if missed else {"$sum": 1}
+        number = {"$sum": {"$cond": [_NO_CODE_NOR_MISSED if missed else _NO_CODE, 0, 1]}}
         pipeline: list[Row] = [
-            {"$match": {"$and": wanted if missed else [*wanted, _DISPOSED]}},
+            {"$match": {"$and": [_within(tenant, "decided_ms", from_ms, to_ms), dict(only)]}},
             {"$group": {"_id": [place for place, _ in columns], "count": number}},
-            *([{"$match": {"count": {"$gt": 0}}}] if missed else []),
+            {"$match": {"count": {"$gt": 0}}},
             {"$limit": limit},
         ]
-        rows = await self._asked("count outcomes", lambda: aggregated(self._outcomes, pipeline))
+        rows = await self._asked(
+            "count outcomes", lambda: aggregated(self._outcomes, pipeline, limit + 1)
+        )
         counts = [
             Count(
                 tuple(read(value) for (_, read), value in zip(columns, row["_id"], strict=True)),

@@ -56,6 +56,23 @@ MANY_CALLS: Final = """async () => {
   return [floor.calls.size, floor.dispositions.length, floor.free.size, due.length];
 }"""
 
+# A list of callbacks that was read while the stream told of some of them: what is shown then.
+READ_LATE: Final = """async () => {
+  const { Callbacks } = await import("/console/callbacks.js");
+  const callbacks = new Callbacks();
+  const row = (call, at) => ({ call_id: call, agent_id: "a", code: "Callback", callback_at: at });
+  const shown = () => callbacks.due(4e12).map(({ callId, at }) => [callId, at.slice(0, 4)]).sort();
+  callbacks.read(row("forgotten", "2020-01-01T00:00:00Z"));
+  callbacks.begin();
+  callbacks.hear("disposition.corrected", row("replaced", null));
+  callbacks.hear("callback.scheduled", row("moved", "2022-01-01T00:00:00Z"));
+  for (const call of ["replaced", "moved", "listed"]) callbacks.read(row(call, "2021-01-01T00:00:00Z"));
+  callbacks.end();
+  const first = shown();
+  callbacks.hear("EventUserEvent", { ...row("listed"), origin: "late" });
+  return [first, shown()];
+}"""
+
 
 class Stage:
     """The product, a browser, a switch and agents."""
@@ -346,6 +363,13 @@ async def test_what_the_page_knows_stays_small_however_many_calls_pass(stage: St
     assert dispositions == 40
     assert free == 500
     assert 300 <= callbacks <= 350
+
+
+async def test_what_the_stream_tells_is_newer_than_the_list_that_is_read(stage: Stage) -> None:
+    async with stage.open("/codes") as page:
+        first, then = await page.evaluate(READ_LATE)
+    assert first == [["listed", "2021"], ["moved", "2022"]]
+    assert then == [["moved", "2022"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
