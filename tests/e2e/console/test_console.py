@@ -66,7 +66,9 @@ READ_LATE: Final = """async () => {
   callbacks.begin();
   callbacks.hear("disposition.corrected", row("replaced", null));
   callbacks.hear("callback.scheduled", row("moved", "2022-01-01T00:00:00Z"));
-  for (const call of ["replaced", "moved", "listed"]) callbacks.read(row(call, "2021-01-01T00:00:00Z"));
+  for (const call of ["replaced", "moved", "listed"]) {
+    callbacks.read(row(call, "2021-01-01T00:00:00Z"));
+  }
   callbacks.end();
   const first = shown();
   callbacks.hear("EventUserEvent", { ...row("listed"), origin: "late" });
@@ -262,6 +264,9 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
     await stage.dispose("charted", "agent-6", "WrongNumber")
     await stage.tell("charted", "call.disconnected", by="caller")
     await stage.tell("charted", "call.released")
+    await stage.talk("missed", "agent-9")
+    await stage.tell("missed", "call.disconnected", by="caller")
+    await stage.tell("missed", "call.released")
     async with stage.open("/charts") as page:
         figure = page.locator("[data-chart='codes']")
         report = await stage.get("/v1/reports/dispositions?group_by=code")
@@ -283,6 +288,7 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
         await expect(page.locator("[data-chart='times'] .says")).to_contain_text("Half of them")
         await expect(page.locator("[data-chart='shares'] tbody tr").first).to_contain_text("queued")
         outcomes = await stage.get("/v1/reports/outcomes?group_by=origin")
+        assert {row["origin"] for row in outcomes["rows"]} >= {"queue", "missed"}
         owed = sum(row["count"] for row in outcomes["rows"] if row["origin"] != "status")
         await expect(page.locator("[data-chart='shares'] .says")).to_contain_text(
             f" of {owed} in the last 24 hours missed."
