@@ -127,8 +127,10 @@ async def bulk_written(collection: Collection, requests: Sequence[Any]) -> BulkW
     return await collection.bulk_write(requests, ordered=False)
 
 
-async def aggregated(collection: Collection, pipeline: Sequence[Row], at_once: int) -> list[Row]:
-    """The rows that a pipeline gives, so many with each answer; the server would begin with 101."""
+async def aggregated(
+    collection: Collection, pipeline: Sequence[Row], at_once: int | None = None
+) -> list[Row]:
+    """The rows that a pipeline gives, so many with each answer; None: 101, then all that fit."""
     cursor = collection.aggregate(pipeline, batchSize=at_once)
     if isawaitable(cursor):
         cursor = await cursor
