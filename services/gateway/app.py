@@ -15,6 +15,7 @@ from services.gateway.edge import Observe, edge, ignore_request, serve
 from services.gateway.openapi import openapi
 from services.gateway.route import STREAM, Route
 from services.gateway.routes import (
+    callbacks,
     calls,
     dispositions,
     documents,
@@ -35,6 +36,7 @@ NATIVE: Final = (
     *calls.ROUTES,
     *subjects.ROUTES,
     *reports.ROUTES,
+    *callbacks.ROUTES,
 )
 TABLE: Final = web.AppKey("table", tuple[Route, ...])
 """Every route that is served: the router and /openapi.json are made of it."""

@@ -279,6 +279,27 @@ class DispositionsPage(_Model):
     next: str | None = None
 
 
+class CallbackView(BaseModel):
+    """When to call back, of a call's agent or of a subject, and what has scheduled it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    callback_at: At
+    code: str | None = None
+    call_id: str | None = None
+    agent_id: str | None = None
+    subject: str | None = None
+    decided_at: At
+    revision: int
+
+
+class CallbacksPage(_Model):
+    """One page of callbacks, the earliest first."""
+
+    rows: list[CallbackView]
+    next: str | None = None
+
+
 class ReportView(_Model):
     """Outcomes decided in [from, to), counted."""
 

@@ -11,7 +11,13 @@ from services.gateway.problems import Invalid
 from services.gateway.route import Parameter
 from shared.contracts import limits
 from shared.contracts.ids import ID_PATTERN, is_id
-from shared.contracts.instants import RFC_3339, from_datetime, from_wire, is_rfc_3339
+from shared.contracts.instants import (
+    INSTANT_MS_MAX,
+    RFC_3339,
+    from_datetime,
+    from_wire,
+    is_rfc_3339,
+)
 
 PAGE_SIZE: Final = 50
 CURSOR_CHARS_MAX: Final = 1_000
@@ -36,6 +42,12 @@ AGENT: Final = Parameter(
 _INSTANT: Final = {"type": "string", "pattern": f"^{_DAY}$|{RFC_3339}"}
 FROM: Final = Parameter("from", "RFC 3339 or a UTC day; 30 days ago by default", schema=_INSTANT)
 TO: Final = Parameter("to", "RFC 3339 or a UTC day, not included; now by default", schema=_INSTANT)
+AHEAD_FROM: Final = Parameter(
+    "from", "RFC 3339 or a UTC day; a day ago by default", schema=_INSTANT
+)
+AHEAD_TO: Final = Parameter(
+    "to", "RFC 3339 or a UTC day, not included; no end by default", schema=_INSTANT
+)
 
 _is_day: Final = re.compile(_DAY).fullmatch
 _unescaped_plus: Final = re.compile(r" (?=[0-9:]{5}$)").sub
@@ -99,6 +111,10 @@ class Query:
         from_ms = self._instant("from", now_ms - DEFAULT_DAYS * DAY_MS)
         to_ms = self._instant("to", now_ms + 1000)
         return from_ms, to_ms
+
+    def span_ahead(self, now_ms: int) -> tuple[int, int]:
+        """`from` and `to`; by default from a day ago on, without an end."""
+        return self._instant("from", now_ms - DAY_MS), self._instant("to", INSTANT_MS_MAX + 1)
 
     def _instant(self, name: str, default_ms: int) -> int:
         value = self._query.get(name)

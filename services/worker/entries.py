@@ -1,7 +1,8 @@
 """What a record of the public topics says to history and reports. Pure.
 
 Each record is one line of its call's history; one that makes a disposition final is also that
-agent's newest outcome. Ids and order come from the record, so reading it again writes the same.
+agent's newest outcome, and so is, before any other, that none was given. Ids and order come from
+the record, so reading it again writes the same.
 """
 
 from collections.abc import Callable
@@ -27,9 +28,10 @@ from shared.contracts.topics import (
     DISPOSITION_REQUESTS,
     USER_EVENTS,
 )
-from shared.runtime.history import OutcomeRow
+from shared.runtime.history import MISSED, NOT_COUNTED, OutcomeRow
 
 _FINAL: Final = ("disposition.saved", "disposition.corrected", USER_EVENT)
+_MISSED: Final = "disposition.missed"
 
 _told_decoder: Final = msgspec.json.Decoder(DispositionTold)
 
@@ -162,8 +164,30 @@ def _of_disposition(record: Record, event: Event) -> Line:
         decided_at=told.decided_at,
         call_version=told.call_version,
     )
-    outcome = _outcome(told) if event.type in _FINAL else None
-    return Line(an_entry(record, event, body, event.sequence or 0), outcome)
+    return Line(an_entry(record, event, body, event.sequence or 0), _newest(told, event.type))
+
+
+def _newest(told: DispositionTold, type_: str) -> OutcomeRow | None:
+    """What reports count from now on; None where that does not change."""
+    if type_ in _FINAL:
+        return _outcome(told)
+    return _miss(told) if type_ == _MISSED else None
+
+
+def _miss(told: DispositionTold) -> OutcomeRow:
+    """Nothing is shown of it but that it is counted; whatever the agent says later replaces it."""
+    return OutcomeRow(
+        tenant=told.tenant,
+        call_id=told.call_id,
+        agent_id=told.agent_id,
+        revision=0,
+        code=NOT_COUNTED,
+        origin=MISSED,
+        decided_ms=from_wire(told.decided_at),
+        campaign_id=told.campaign_id,
+        project_id=told.project_id,
+        body=b"{}",
+    )
 
 
 def _outcome(told: DispositionTold) -> OutcomeRow:
@@ -195,7 +219,15 @@ def _outcome(told: DispositionTold) -> OutcomeRow:
         campaign_id=told.campaign_id,
         project_id=told.project_id,
         body=msgspec.json.encode(body),
+        callback_ms=_callback_ms(told),
     )
+
+
+def _callback_ms(told: DispositionTold) -> int | None:
+    """When to call back; a late disposition names a time, and schedules nothing."""
+    if told.callback_at is None or told.origin is Origin.LATE:
+        return None
+    return from_wire(told.callback_at)
 
 
 READERS: Final[dict[str, Callable[[Record, Event], Line]]] = {

@@ -54,10 +54,15 @@ class StatusEntryBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StatusOutcomeBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The newest status of a subject that no call has given it, as the API shows it."""
+    """The newest status of a subject that no call has given it, as the API shows it.
+
+    Attributes:
+        code: None of a callback that was asked for with no status.
+        user_id: whom the subject is assigned to, of one to call back.
+    """
 
     subject: str
-    code: str
+    code: str | None = None
     decided_at: str
     revision: int
     origin: str = ORIGIN
@@ -68,6 +73,7 @@ class StatusOutcomeBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     project_id: str | None = None
     record_id: str | None = None
     subtenant_id: str | None = None
+    user_id: str | None = None
 
 
 def of_request(record: Record, event: Event) -> Line:
@@ -140,13 +146,13 @@ def _outcome(told: StatusTold) -> OutcomeRow | None:
     """What reports count from now on; None where that does not change."""
     if told.revision is None:
         raise Poison("bad_data", "a change of status without its revision")
-    counted = told.call_id is None and told.code is not None
-    if told.call_id is not None and (told.previous is None or told.previous.call_id is not None):
-        return None  # nothing was counted, and nothing is
-    code = told.code if counted and told.code is not None else NOT_COUNTED
+    if told.call_id is not None and not _own_before(told, told.revision):
+        return None  # nothing was counted or called back, and nothing is
+    code = told.code if told.call_id is None and told.code is not None else NOT_COUNTED
+    callback_ms = _callback_ms(told)
     body = StatusOutcomeBody(
         subject=told.subject,
-        code=code,
+        code=code if callback_ms is None else told.code,
         decided_at=told.decided_at,
         revision=told.revision,
         request_id=told.request_id,
@@ -156,6 +162,7 @@ def _outcome(told: StatusTold) -> OutcomeRow | None:
         project_id=told.project_id,
         record_id=told.record_id,
         subtenant_id=told.subtenant_id,
+        user_id=None if callback_ms is None else told.user_id,
     )
     return OutcomeRow(
         tenant=told.tenant,
@@ -168,4 +175,22 @@ def _outcome(told: StatusTold) -> OutcomeRow | None:
         campaign_id=told.campaign_id,
         project_id=told.project_id,
         body=msgspec.json.encode(body),
+        callback_ms=callback_ms,
     )
+
+
+def _own_before(told: StatusTold, revision: int) -> bool:
+    """Whether there is a row of what was before: a status of its own, or that one was taken away.
+
+    The latter is not told of as what was before, and may have asked for a callback.
+    """
+    if told.previous is None:
+        return revision > 1
+    return told.previous.call_id is None
+
+
+def _callback_ms(told: StatusTold) -> int | None:
+    """When to call back; what a call has scheduled is the call's."""
+    if told.callback_at is None or told.call_id is not None:
+        return None
+    return from_wire(told.callback_at)

@@ -32,15 +32,20 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 NOT_COUNTED: Final = ""
+MISSED: Final = "missed"
+"""The origin of what is no disposition: wrap-up has ended without one."""
 
 
 class OutcomeRow(Struct, frozen=True, kw_only=True):
     """The newest disposition of one agent on one call; a higher `revision` replaces a lower.
 
-    Or the newest status of a subject, which has its name as `call_id`, and no agent.
+    Or the newest status of a subject, which has its name as `call_id`, and no agent. Or that the
+    agent has missed it: origin `MISSED`, revision 0, before any other.
 
     Attributes:
-        code: `NOT_COUNTED`: there is none any more, and no list or report shows the row.
+        code: `NOT_COUNTED`: there is none any more, or none yet, and no list shows the row.
+        callback_ms: when to call back, as long as that stands; rows of programs that did not know
+            it have none until they are written again.
     """
 
     tenant: str
@@ -53,6 +58,7 @@ class OutcomeRow(Struct, frozen=True, kw_only=True):
     campaign_id: str | None
     project_id: str | None
     body: bytes
+    callback_ms: int | None = None
 
 
 class Count(Struct, frozen=True):
@@ -66,6 +72,20 @@ class OutcomePage(Struct, frozen=True):
     """One page of outcomes (their bodies), newest first, and the cursor that continues it."""
 
     bodies: tuple[bytes, ...]
+    next: str | None
+
+
+class Callback(Struct, frozen=True):
+    """When to call back, and the body of the outcome that says so."""
+
+    callback_ms: int
+    body: bytes
+
+
+class CallbackPage(Struct, frozen=True):
+    """One page of callbacks, the earliest first, and the cursor that continues it."""
+
+    rows: tuple[Callback, ...]
     next: str | None
 
 
@@ -85,7 +105,8 @@ class HistoryStore(Protocol):
     """Rows of the projection.
 
     After `upsert` returns every row is durable. Writing a row again, or an older revision of an
-    outcome, changes nothing. After a crash some rows of an `upsert` may be missing.
+    outcome, changes nothing, but that the same revision gives a row the callback that it lacks.
+    After a crash some rows of an `upsert` may be missing.
     """
 
     async def upsert(self, entries: Sequence[Entry], outcomes: Sequence[OutcomeRow]) -> None:
@@ -120,6 +141,22 @@ class HistoryStore(Protocol):
         """
         ...
 
+    async def callbacks(
+        self,
+        tenant: str,
+        *,
+        from_ms: int,
+        to_ms: int,
+        only: Mapping[str, str] = EVERYTHING,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> CallbackPage:
+        """Callbacks of outcomes for times in [from, to), the earliest first.
+
+        `only` and what is raised are as above.
+        """
+        ...
+
     async def counts(
         self,
         tenant: str,
@@ -128,11 +165,13 @@ class HistoryStore(Protocol):
         from_ms: int,
         to_ms: int,
         only: Mapping[str, str] = EVERYTHING,
+        missed: bool = False,
         limit: int = COUNTS_MAX,
     ) -> list[Count]:
         """Outcomes decided in [from, to), counted by these columns of `GROUPS`, in group order.
 
-        `only` is as above. Of more than `limit` counts it is open which are given.
+        `only` is as above; `missed`: also what was missed, which has an empty code. Of more than
+        `limit` counts it is open which are given.
 
         Raises:
             TooLong: see there.

@@ -54,6 +54,7 @@ async def do_everything(mongo: Mongo) -> None:
     await mongo.letters.page(None)
     await mongo.letters.letter(letter().place)
     await mongo.letters.expire(NOW_MS + 1)
+    await mongo.history.callbacks("demo", **SPAN)
     for version in (1, 2):
         await mongo.overlays.save("demo", Stored(version, b"{}"))
     await mongo.overlays.versions()
@@ -139,6 +140,11 @@ async def counted(mongo: Mongo, **wanted: Any) -> None:
     await mongo.history.counts("demo", **SPAN, **wanted)
 
 
+async def second_page_of_callbacks(mongo: Mongo) -> None:
+    page = await mongo.history.callbacks("demo", **SPAN, limit=10)
+    await mongo.history.callbacks("demo", **SPAN, limit=10, cursor=page.next)
+
+
 async def second_page_of_outcomes(mongo: Mongo, **wanted: Any) -> None:
     page = await mongo.history.outcomes("demo", **SPAN, **wanted, limit=10)
     await mongo.history.outcomes("demo", **SPAN, **wanted, limit=10, cursor=page.next)
@@ -194,6 +200,14 @@ async def second_page_of_letters(mongo: Mongo, tenant: str | None, **wanted: Any
         (lambda m: m.letters.page("demo", put_back=True), "newest_of_tenant", 201, 40),
         (lambda m: m.letters.page("demo", put_back=False, limit=10), "newest_of_tenant", 101, 11),
         (lambda m: m.letters.page(None, topic="rare", put_back=True), "newest", 401, 20),
+        (partial(counted, group_by=GROUPS, missed=True), "reported", 101, 0),
+        (partial(counted, group_by=[], only={"origin": "missed"}, missed=True), "reported", 101, 0),
+        (lambda m: m.history.callbacks("demo", **SPAN, limit=10), "called_back", 11, 11),
+        (second_page_of_callbacks, "called_back", 13, 12),
+        (
+            lambda m: m.history.callbacks("demo", **SPAN, only={"agent_id": "agent-0"}),
+            *("called_back", 21, 2),
+        ),
         (lambda m: m.overlays.versions(), "versions", 5, 0),  # every second, of every process
     ],
 )
@@ -255,6 +269,7 @@ async def fill(mongo: Mongo) -> None:
             origin="queue" if n % 2 else "wrap_up",
             campaign_id=f"campaign-{n % 4}" if n % 4 < 3 else None,
             project_id=f"project-{n % 2}",
+            callback_ms=NOW_MS + day * DAY_MS + n if n % 5 == 0 else None,
         )
         for tenant in ("demo", "other")
         for day in range(4)

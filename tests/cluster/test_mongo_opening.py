@@ -81,7 +81,7 @@ async def test_an_index_of_an_earlier_program_is_replaced_and_it_is_said(
             several = await asyncio.gather(*(open_mongo(url, driver) for _ in range(3)))
         for one in several:
             await one.close()
-        assert set(database.outcomes.index_information()) == {"_id_", "reported"}
+        assert set(database.outcomes.index_information()) == {"_id_", "reported", "called_back"}
     events = {line["event"] for line in told if line.get("collection") == "outcomes"}
     assert "index_begun" in events
 

@@ -10,7 +10,9 @@ from shared.contracts.instants import from_wire
 from shared.runtime.history import (
     FILTERS,
     GROUPS,
+    MISSED,
     NOT_COUNTED,
+    Callback,
     Count,
     Entry,
     HistoryStore,
@@ -356,3 +358,164 @@ async def test_an_outcome_that_was_taken_away_is_neither_counted_nor_listed(part
     assert await counted(parts.history, "code") == [Count(("Sale",), 1)]
     assert await counted(parts.history, "origin") == [Count(("wrap_up",), 1)]
     assert await bodies(parts.history) == [b"call-1 agent-1"]
+
+
+def missed(call_id: str = "call-1", agent_id: str = "agent-1", **fields: object) -> OutcomeRow:
+    return outcome(call_id, agent_id, revision=0, code=NOT_COUNTED, origin=MISSED, **fields)
+
+
+async def test_what_was_missed_is_counted_only_where_that_is_asked_for(parts: Parts) -> None:
+    cleared = outcome("customer:7", "", code=NOT_COUNTED, origin="status")
+    rows = [missed("call-1", campaign_id="spring"), missed("call-2", "agent-2"), *FOUR[2:], cleared]
+    await parts.history.upsert([], rows)
+    groups = {"group_by": ["origin", "code", "campaign_id"], **EVER}
+    disposed = [
+        Count(("wrap_up", "Referred", "spring"), 1),
+        Count(("wrap_up", "Sale", "spring"), 1),
+    ]
+    assert await parts.history.counts("demo", **groups) == disposed
+    assert await parts.history.counts("demo", missed=True, **groups) == [
+        Count((MISSED, "", ""), 1),
+        Count((MISSED, "", "spring"), 1),
+        *disposed,
+    ]
+    assert len(await bodies(parts.history)) == 2
+    for only, count in (
+        ({"origin": MISSED}, 2),
+        ({"origin": MISSED, "agent_id": "agent-2"}, 1),
+        ({"campaign_id": "spring"}, 3),
+        ({"code": "Sale"}, 1),
+    ):
+        counts = await parts.history.counts("demo", group_by=[], missed=True, only=only, **EVER)
+        assert counts == [Count((), count)], only
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+async def test_a_late_disposition_takes_the_place_of_the_miss(
+    parts: Parts, late_first: bool
+) -> None:
+    late = outcome(code="Referred", origin="late", decided_ms=NOW_MS + 5)
+    for row in (late, missed()) if late_first else (missed(), late):
+        await parts.history.upsert([], [row])
+    counts = await parts.history.counts("demo", group_by=["origin"], missed=True, **EVER)
+    assert counts == [Count(("late",), 1)]
+    assert await bodies(parts.history) == [b"call-1 agent-1"]
+
+
+SOON = NOW_MS + HOUR_MS
+
+
+def awaited(number: int, callback_ms: int | None, **fields: Any) -> OutcomeRow:
+    body = b'{"n":%d}' % number
+    return outcome(f"call-{number}", callback_ms=callback_ms, body=body, **fields)
+
+
+async def called_back(history: HistoryStore, tenant: str = "demo", /, **wanted: Any) -> list[int]:
+    """The numbers of the rows, in the order given."""
+    page = await history.callbacks(tenant, **{**EVER, **wanted})
+    assert page.next is None
+    return [int(row.body[5:-1]) for row in page.rows]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, [4, 1, 3, 2, 6]),
+        ({"from_ms": SOON}, [1, 3, 2, 6]),
+        ({"from_ms": SOON + 1}, [2, 6]),
+        ({"to_ms": SOON}, [4]),
+        ({"to_ms": SOON + 1}, [4, 1, 3]),
+        ({"from_ms": SOON, "to_ms": SOON}, []),
+        ({"only": {"agent_id": "agent-2"}}, [3]),
+        ({"only": {"campaign_id": "spring"}}, [1, 2]),
+        ({"only": {"campaign_id": "spring", "project_id": "17"}}, [2]),
+        ({"only": {"code": "Sale", "origin": "wrap_up"}}, [4, 1, 3, 2]),
+    ],
+)
+async def test_callbacks_come_by_their_time_and_every_filter(
+    profile: Profile, wanted: dict[str, Any], expected: list[int]
+) -> None:
+    rows = [
+        awaited(1, SOON, campaign_id="spring"),
+        awaited(2, SOON + 1, campaign_id="spring", project_id="17"),
+        awaited(3, SOON, agent_id="agent-2"),
+        awaited(4, 0),
+        awaited(5, None),
+        awaited(6, SOON + 2, code=NOT_COUNTED, origin="status"),
+        awaited(7, SOON, tenant="other"),
+    ]
+    async with profile.open() as parts:
+        await parts.history.upsert([], rows)
+    async with profile.open() as parts:
+        assert await called_back(parts.history, **wanted) == expected
+        assert await called_back(parts.history, "other") == [7]
+        first = (await parts.history.callbacks("demo", limit=1, **EVER)).rows
+        assert first == (Callback(0, b'{"n":4}'),)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (1, 3, 2, 3, 1)])
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ((SOON, None, None), []),
+        ((None, SOON, None), []),
+        ((SOON, None, SOON + 1), [SOON + 1]),
+        ((None, None, SOON), [SOON]),
+        ((SOON, SOON + 1, 0), [0]),
+    ],
+)
+async def test_a_callback_stands_as_long_as_nothing_newer_does(
+    parts: Parts, order: tuple[int, ...], times: tuple[int | None, ...], expected: list[int]
+) -> None:
+    for revision in order:
+        row = outcome(revision=revision, callback_ms=times[revision - 1])
+        await parts.history.upsert([], [row])
+    page = await parts.history.callbacks("demo", **EVER)
+    assert [row.callback_ms for row in page.rows] == expected
+
+
+async def test_a_row_without_its_callback_gets_it_when_it_is_written_again(parts: Parts) -> None:
+    """As programs have left it that did not know callbacks; nothing else of it changes."""
+    without = outcome(revision=2)
+    await parts.history.upsert([], [without])
+    await parts.history.upsert([], [replace(without, revision=1, callback_ms=SOON)])
+    assert (await parts.history.callbacks("demo", **EVER)).rows == ()
+    for _ in range(2):
+        await parts.history.upsert([], [replace(without, callback_ms=SOON)])
+        await parts.history.upsert([], [without])
+        assert (await parts.history.callbacks("demo", **EVER)).rows == (
+            Callback(SOON, b"call-1 agent-1"),
+        )
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 10, 11, 50])
+async def test_pages_show_every_callback_once(parts: Parts, limit: int) -> None:
+    rows = [
+        outcome(
+            f"call-{n // 3}", f"agent-{n % 3}", callback_ms=SOON + n // 4, body=b"%d" % n
+        )
+        for n in range(10)
+    ]  # fmt: skip
+    await parts.history.upsert([], rows)
+    seen: list[bytes] = []
+    cursor: str | None = None
+    pages = 0
+    while pages == 0 or cursor is not None:
+        page = await parts.history.callbacks(
+            "demo", from_ms=SOON, to_ms=LAST_MS, cursor=cursor, limit=limit
+        )
+        seen += [row.body for row in page.rows]
+        cursor = page.next
+        pages += 1
+    assert seen == [b"%d" % n for n in range(10)]
+    assert pages == -(-10 // limit)
+
+
+async def test_a_cursor_of_callbacks_leads_no_further_than_the_span(parts: Parts) -> None:
+    await parts.history.upsert([], [awaited(n, SOON + n) for n in range(6)])
+    page = await parts.history.callbacks("demo", limit=1, **EVER)
+    span = {"from_ms": SOON + 3, "to_ms": SOON + 5}
+    assert await called_back(parts.history, cursor=page.next, **span) == [3, 4]
+    for wrong in ("bnVsbA==", "not base64!"):
+        with pytest.raises(ValueError, match="cursor"):
+            await parts.history.callbacks("demo", cursor=wrong, **EVER)

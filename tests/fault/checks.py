@@ -35,6 +35,7 @@ AT_ONCE: Final = 8
 MEMORY_MIB_MAX: Final = 300
 DESCRIPTORS_MAX: Final = 120
 FINAL: Final = {"disposition.saved", "disposition.corrected"}
+MISSED: Final = "disposition.missed"
 TOLD_OF_A_VERDICT: Final = ("request_id", "outcome", "call_id", "agent_id", "code", "decided_at")
 
 
@@ -222,6 +223,52 @@ async def the_report_counts_what_was_told(url: str, topics: dict[str, list[Publi
         report = await get(http, f"{url}/v1/reports/dispositions?group_by=code,agent_id")
     rows = {(row["code"], row["agent_id"]): row["count"] for row in report["rows"]}
     assert rows == dict(counted)
+
+
+async def the_report_counts_misses_too(url: str, topics: dict[str, list[Published]]) -> None:
+    """Each call and agent once, by the newest disposition, or as missed where there is none."""
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    for one in topics[DISPOSITION_EVENTS] + topics[USER_EVENTS]:
+        said = (one.data.get("revision", 0), one.data.get("origin", "missed"))
+        if one.type in {*FINAL, MISSED} or one.data.get("outcome") == "user_event":
+            about = (one.key, one.data["agent_id"])
+            newest[about] = max(newest.get(about, said), said)
+    counted = Counter((origin, agent) for (_, agent), (_, origin) in newest.items())
+    async with aiohttp.ClientSession() as http:
+        report = await get(http, f"{url}/v1/reports/outcomes?group_by=origin,agent_id")
+    assert {(row["origin"], row["agent_id"]): row["count"] for row in report["rows"]} == counted
+
+
+async def the_callbacks_are_those_scheduled_last(
+    url: str, topics: dict[str, list[Published]]
+) -> None:
+    """A callback is listed from when it is scheduled until the agent says anything else."""
+    scheduled: dict[tuple[str, str], tuple[int, str]] = {}
+    for one in topics[DISPOSITION_EVENTS]:
+        about = (one.data.get("call_id", ""), one.data.get("agent_id", ""))
+        if one.type == "callback.scheduled":
+            scheduled[about] = (one.data["revision"], one.data["callback_at"])
+        elif one.type in FINAL:
+            scheduled.pop(about, None)
+    for one in topics[USER_EVENTS]:
+        about = (one.data["call_id"], one.data["agent_id"])
+        if one.data["revision"] > scheduled.get(about, (one.data["revision"], ""))[0]:
+            del scheduled[about]
+    listed: list[tuple[str, str, str]] = []
+    path = f"{url}/v1/callbacks?from=1970-01-01&limit=200"
+    async with aiohttp.ClientSession() as http:
+        page = await get(http, path)
+        listed += map(_called_back, page["rows"])
+        while "next" in page:
+            page = await get(http, f"{path}&cursor={page['next']}")
+            listed += map(_called_back, page["rows"])
+    wanted = [(at, *about) for about, (_, at) in scheduled.items()]
+    assert listed == sorted(wanted)
+    assert listed, "nobody was to be called back"
+
+
+def _called_back(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["callback_at"], row["call_id"], row["agent_id"]
 
 
 async def verify(cluster: Cluster, *options: str) -> dict[str, Any]:

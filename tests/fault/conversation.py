@@ -10,6 +10,8 @@ from tests.fault.client import Client
 from tests.fault.switch import Switch, event
 
 BREATH_S: Final = (0.01, 0.12)  # between two steps
+CALLED_BACK_SHARE: Final = 0.4
+CALLED_BACK_YEARS: Final = (2020, 2039)
 
 
 class Conversation:
@@ -70,6 +72,9 @@ class Conversation:
         await self._breathe()
 
     async def _dispose(self, code: str, **more: object) -> None:
+        """Now and then with a callback, whose time may be over or far away."""
+        if self._random.random() < CALLED_BACK_SHARE:
+            more["callback_at"] = f"{self._random.randint(*CALLED_BACK_YEARS)}-01-02T03:04:05Z"
         await self._client.dispose(self.id, self._agent, code, **more)
         await self._breathe()
 

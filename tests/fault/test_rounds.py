@@ -142,6 +142,8 @@ class Night:
         checks.verdicts_were_told_once(told, topics)
         checks.calls_ended_once(told, topics)
         await checks.the_report_counts_what_was_told(url, topics)
+        await checks.the_report_counts_misses_too(url, topics)
+        await checks.the_callbacks_are_those_scheduled_last(url, topics)
         await checks.poison_was_put_aside(stage, told)
         used = checks.nothing_grew(list(stage.processes.values()))
         await stage.end_all()

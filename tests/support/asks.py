@@ -206,6 +206,14 @@ ASKS: Final[dict[str, tuple[Ask, ...]]] = {
         Ask("GET", "/v1/reports/dispositions?group_by=agent_id", _NATIVE),
         Ask("GET", "/v1/reports/dispositions?agent_id={agent}&project_id={project}", _NATIVE),
     ),
+    "reportOutcomes": (
+        Ask("GET", "/v1/reports/outcomes?group_by=agent_id", _NATIVE),
+        Ask("GET", "/v1/reports/outcomes?agent_id={agent}&project_id={project}", _NATIVE),
+    ),
+    "listCallbacks": (
+        Ask("GET", "/v1/callbacks?agent_id={agent}", _NATIVE),
+        Ask("GET", "/v1/callbacks?campaign_id={campaign}&project_id={project}", _NATIVE),
+    ),
     "followStream": (Ask("GET", "/v1/stream", {**_NATIVE, "Last-Event-ID": "{position}"}),),
     "ozonetelGenerateToken": (
         Ask("POST", "/ca_apis/CAToken/generateToken", {"apiKey": "{key}"}, {"userName": "{user}"}),

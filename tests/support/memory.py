@@ -23,6 +23,9 @@ from shared.contracts.instants import to_wire
 from shared.runtime.history import (
     COUNTS_MAX,
     EVERYTHING,
+    MISSED,
+    Callback,
+    CallbackPage,
     Count,
     Entry,
     OutcomePage,
@@ -347,7 +350,7 @@ class MemoryHistoryStore:
         for row in outcomes:
             place = (row.tenant, row.call_id, row.agent_id)
             stored = self.newest.get(place)
-            if stored is None or stored.revision < row.revision:
+            if stored is None or _renews(row, stored):
                 self.newest[place] = row
 
     async def entries(self, tenant: str, call_id: str) -> list[bytes]:
@@ -373,10 +376,32 @@ class MemoryHistoryStore:
     ) -> OutcomePage:
         found = [
             ((row.decided_ms, row.call_id, row.agent_id), row.body)
-            for row in self._decided(tenant, from_ms, to_ms, only)
+            for row in self._narrowed(tenant, only)
+            if from_ms <= row.decided_ms < to_ms and row.code
         ]
         page, following = page_of(found, cursor, limit, (int, str, str))
         return OutcomePage(tuple(page), following)
+
+    async def callbacks(
+        self,
+        tenant: str,
+        *,
+        from_ms: int,
+        to_ms: int,
+        only: Mapping[str, str] = EVERYTHING,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> CallbackPage:
+        after = (from_ms, "", "") if cursor is None else _read_cursor(cursor, (int, str, str))
+        found = sorted(
+            ((row.callback_ms, row.call_id, row.agent_id), row.body)
+            for row in self._narrowed(tenant, only)
+            if row.callback_ms is not None and from_ms <= row.callback_ms < to_ms
+        )
+        found = [one for one in found if one[0] > after]
+        more = len(found) > limit
+        rows = tuple(Callback(place[0], body) for place, body in found[:limit])
+        return CallbackPage(rows, _write_cursor(found[limit - 1][0]) if more else None)
 
     async def counts(
         self,
@@ -386,20 +411,20 @@ class MemoryHistoryStore:
         from_ms: int,
         to_ms: int,
         only: Mapping[str, str] = EVERYTHING,
+        missed: bool = False,
         limit: int = COUNTS_MAX,
     ) -> list[Count]:
         counted: dict[tuple[str, ...], int] = defaultdict(int)
-        for row in self._decided(tenant, from_ms, to_ms, only):
-            counted[tuple(_group(row, name) for name in group_by)] += 1
+        for row in self._narrowed(tenant, only):
+            if from_ms <= row.decided_ms < to_ms and (row.code or (missed and _missed(row))):
+                counted[tuple(_group(row, name) for name in group_by)] += 1
         return [Count(group, count) for group, count in sorted(counted.items())[:limit]]
 
-    def _decided(
-        self, tenant: str, from_ms: int, to_ms: int, only: Mapping[str, str]
-    ) -> list[OutcomeRow]:
+    def _narrowed(self, tenant: str, only: Mapping[str, str]) -> list[OutcomeRow]:
         return [
             row
             for row in self.newest.values()
-            if row.tenant == tenant and from_ms <= row.decided_ms < to_ms and row.code
+            if row.tenant == tenant
             if all(getattr(row, name) == value for name, value in only.items())
         ]
 
@@ -413,6 +438,15 @@ class MemoryReplies:
 
     async def send(self, answers: Sequence[Answer]) -> None:
         self.sent += [answer for answer in answers if answer.reply_to.address not in self.gone]
+
+
+def _renews(row: OutcomeRow, stored: OutcomeRow) -> bool:
+    lacking = stored.callback_ms is None and row.callback_ms is not None
+    return row.revision > stored.revision or (row.revision == stored.revision and lacking)
+
+
+def _missed(row: OutcomeRow) -> bool:
+    return row.origin == MISSED
 
 
 def _group(row: OutcomeRow, name: str) -> str:
@@ -440,8 +474,11 @@ def page_of(
     page = [row[1] for row in found[:limit]]
     if len(found) <= limit:
         return page, None
-    place = json.dumps(found[limit - 1][0])
-    return page, base64.urlsafe_b64encode(place.encode()).decode()
+    return page, _write_cursor(found[limit - 1][0])
+
+
+def _write_cursor(place: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
 def _read_cursor(cursor: str, shape: tuple[type, ...]) -> tuple[Any, ...]:

@@ -6,8 +6,13 @@ from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History
 from services.worker.entries import READERS, read
 from services.worker.history import GROUP
+from shared.contracts.callbacks import CALLBACK_SCHEDULED
+from shared.contracts.dispositions import DispositionTold
 from shared.contracts.envelope import Record
 from shared.contracts.errors import Poison
+from shared.contracts.instants import from_wire
+from shared.contracts.subjects import StatusTold
+from shared.contracts.topics import DISPOSITION_EVENTS
 from shared.runtime.history import Entry, OutcomeRow
 
 Place = tuple[str, str, str]  # tenant, call, agent
@@ -41,9 +46,12 @@ def entries(history: History) -> Result:
 
 
 def outcomes(history: History) -> Result:
-    """Reports count each call and agent once, by the newest disposition that was told."""
+    """Reports count each call and agent once, by the newest disposition that was told, or a miss.
+
+    And there is a callback where one was told to be scheduled, and nowhere else.
+    """
     result = Result(of="outcomes")
-    told = _told(history)
+    told, scheduled = _told(history), _scheduled(history)
     stored = {_place(row): row for row in history.snapshot.outcomes}
     for place, row in _due(history).items():
         if place not in stored or stored[place].revision < row.revision:
@@ -56,6 +64,10 @@ def outcomes(history: History) -> Result:
             gone += 1
         elif row != same:
             result.wrong(f"{_named(place)}: revision {row.revision} was not told as reported")
+        elif row.callback_ms != scheduled.get((place, row.revision)) and not _cut(history):
+            result.wrong(
+                f"{_named(place)}: revision {row.revision} has not scheduled this callback"
+            )
     result.note(gone, "told so long ago that it is no longer kept")
     return result
 
@@ -68,6 +80,22 @@ def _told(history: History) -> dict[tuple[Place, int], OutcomeRow]:
             row = _outcome(record)
             if row is not None:
                 found.setdefault((_place(row), row.revision), row)
+    return found
+
+
+def _scheduled(history: History) -> dict[tuple[Place, int], int]:
+    """Every callback that the log tells of, by what has scheduled it: read from other records."""
+    found: dict[tuple[Place, int], int] = {}
+    for told in history.first_told(DISPOSITION_EVENTS):
+        data = told.data
+        if told.event.type != CALLBACK_SCHEDULED or not isinstance(
+            data, DispositionTold | StatusTold
+        ):
+            continue
+        agent_id = data.agent_id if isinstance(data, DispositionTold) else ""
+        place = (told.event.tenant, told.event.subject, agent_id)
+        if data.callback_at is not None:
+            found[place, data.revision or 0] = from_wire(data.callback_at)
     return found
 
 

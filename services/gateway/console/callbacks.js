@@ -6,20 +6,32 @@ const SLACK = 50; // so that it is not cut at each one
 
 export class Callbacks {
   #known = new Map(); // by whose it is
+  #heard = null; // of whom the stream has told while the list is read: it knows better
 
-  // An agent of a call as GET /v1/calls shows it.
-  read(callId, agent) {
-    const at = agent.disposition?.callback_at;
-    const key = `${callId} ${agent.agent_id}`;
-    if (!at || agent.disposition.origin === "late" || this.#known.has(key)) return;
-    this.#keep({ key, callId, agentId: agent.agent_id, code: agent.disposition.code, at });
+  // To read the list anew, and that it was read.
+  begin() {
+    this.#known.clear();
+    this.#heard = new Set();
+  }
+
+  end() {
+    this.#heard = null;
+  }
+
+  // A row of GET /v1/callbacks.
+  read(row) {
+    if (!this.#heard?.has(keyOf(row))) this.#take(row);
   }
 
   hear(type, data) {
-    if (type !== "callback.scheduled" && type !== "callback.due") {
-      if (replaces(type, data)) this.#known.delete(keyOf(data));
-      return;
-    }
+    const told = type === "callback.scheduled" || type === "callback.due";
+    if (!told && !replaces(type, data)) return;
+    this.#heard?.add(keyOf(data));
+    if (told) this.#take(data);
+    else this.#known.delete(keyOf(data));
+  }
+
+  #take(data) {
     this.#keep({
       key: keyOf(data),
       callId: data.call_id ?? null,

@@ -60,11 +60,13 @@ export class ChartsPage {
     const from = encodeURIComponent(new Date(firstMs).toISOString());
     const path = `/v1/reports/dispositions?group_by=hour,code&from=${from}`;
     const report = await (await this.#api.ask(path, { signal })).json();
+    const ways = `/v1/reports/outcomes?group_by=origin&from=${from}`;
+    const outcomes = await (await this.#api.ask(ways, { signal })).json();
     const parts = await this.#sample(signal);
     if (signal.aborted) return;
     this.#codes.columns(byHour(report.rows, firstMs));
     this.#times.bars(timesOf(parts));
-    this.#shares.bars(sharesOf(parts));
+    this.#shares.bars(sharesOf(outcomes.rows));
   }
 
   // The agents' parts of the calls that were released last.
@@ -128,18 +130,19 @@ function timesOf(parts) {
   return { labels: BINS.map(([label]) => label), series: ["dispositions"], counts, says };
 }
 
-function sharesOf(parts) {
+// Of the calls' agents; a status that no call has given (origin "status") is nobody's.
+function sharesOf(rows) {
   const counts = SHARES.map(() => [0]);
   let all = 0;
-  for (const { disposition, missed } of parts) {
-    const place = SHARES.indexOf(disposition?.origin ?? (missed ? "missed" : ""));
+  for (const { origin, count } of rows) {
+    const place = SHARES.indexOf(origin);
     if (place < 0) continue;
-    counts[place][0] += 1;
-    all += 1;
+    counts[place][0] += count;
+    all += count;
   }
   const [missed] = counts[SHARES.indexOf("missed")];
   const says = all > 0
-    ? `${missed.toLocaleString()} of ${all.toLocaleString()} missed.`
-    : "No released call has owed a disposition yet.";
+    ? `${missed.toLocaleString()} of ${all.toLocaleString()} in the last ${HOURS} hours missed.`
+    : `No call has owed a disposition in the last ${HOURS} hours.`;
   return { labels: SHARES.map((name) => words.ORIGINS[name]), series: ["calls' agents"], counts, says, shares: true };
 }

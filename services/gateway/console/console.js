@@ -46,6 +46,22 @@ async function readFloor(api, floor) {
   for (const call of calls) floor.read(call);
   const { rows } = await api.json("/v1/dispositions?limit=40");
   for (const row of rows) floor.readDisposition(row);
+  await readCallbacks(api, floor.callbacks);
+}
+
+// Those that were due in the last day, and of those to come the next.
+async function readCallbacks(api, callbacks) {
+  const now = encodeURIComponent(new Date(api.now()).toISOString());
+  let cursor = "";
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const { rows, next } = await api.json(`/v1/callbacks?to=${now}&limit=${PAGE_SIZE}${cursor}`);
+    for (const row of rows) callbacks.read(row);
+    if (!next) break;
+    cursor = `&cursor=${encodeURIComponent(next)}`;
+  }
+  const { rows } = await api.json(`/v1/callbacks?from=${now}&limit=${PAGE_SIZE}`);
+  for (const row of rows) callbacks.read(row);
+  callbacks.end();
 }
 
 // One key, from its entry to its end: the stream, what is known by it, and the page that is shown.

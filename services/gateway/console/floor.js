@@ -19,8 +19,9 @@ export class Floor {
   #told = new Set(); // ids of the dispositions listed
   #released = new Set(); // ids of released calls, in the order of their release
 
-  // To read anew; callbacks stay, for nothing but the stream tells of them all.
+  // To read anew.
   forget() {
+    this.callbacks.begin();
     this.calls.clear();
     this.free.clear();
     this.#released.clear();
@@ -46,7 +47,6 @@ export class Floor {
       said.queuedAt = agent.queued?.queued_at ?? null;
       said.code = agent.disposition?.code ?? null;
       said.missed = agent.missed ?? false;
-      this.callbacks.read(call.id, agent);
     }
   }
 

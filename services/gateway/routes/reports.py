@@ -1,6 +1,7 @@
-"""Outcomes for reporting: each call and agent once, by its latest disposition."""
+"""Outcomes for reporting: each call and agent once, by its latest disposition, or as missed."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import orjson
@@ -18,7 +19,7 @@ from shared.contracts.dispositions import Origin
 from shared.contracts.ids import ID_PATTERN
 from shared.contracts.instants import to_wire
 from shared.contracts.limits import TEXT_CHARS_MAX
-from shared.runtime.history import COUNTS_MAX, GROUPS, Count
+from shared.runtime.history import COUNTS_MAX, GROUPS, MISSED, Count
 
 CSV: Final = "text/csv"
 OF_A_SUBJECT: Final = "status"
@@ -32,6 +33,12 @@ ORIGIN: Final = Parameter(
     "origin",
     f"only what came to be so; `{OF_A_SUBJECT}`: a subject's status, set without a call",
     schema={"type": "string", "enum": list(ORIGINS)},
+)
+ORIGINS_OR_MISSED: Final = (*ORIGINS, MISSED)
+ORIGIN_OR_MISSED: Final = Parameter(
+    "origin",
+    f"likewise; `{MISSED}`: wrap-up has ended without a disposition",
+    schema={"type": "string", "enum": list(ORIGINS_OR_MISSED)},
 )
 _ID: Final = {"type": "string", "pattern": ID_PATTERN}
 CAMPAIGN: Final = Parameter("campaign_id", "only this campaign's", schema=_ID)
@@ -47,13 +54,17 @@ GROUP_BY: Final = Parameter(
 _NARROWED: Final = (AGENT, CODE, ORIGIN, CAMPAIGN, PROJECT)
 _LISTED: Final = (FROM, TO, *_NARROWED, CURSOR, LIMIT)
 _REPORTED: Final = (GROUP_BY, FROM, TO, *_NARROWED)
+_REPORTED_OR_MISSED: Final = (
+    *(GROUP_BY, FROM, TO),
+    *(AGENT, CODE, ORIGIN_OR_MISSED, CAMPAIGN, PROJECT),
+)
 
 
 async def list_dispositions(request: web.Request, desk: Desk) -> web.Response:
     """One page of outcomes, newest first."""
     query = Query(request, *_LISTED)
     from_ms, to_ms = query.span(desk.clock.now_ms())
-    only, limit, cursor = _only(query), query.limit(), query.cursor()
+    only, limit, cursor = narrowed(query), query.limit(), query.cursor()
     await desk.settling.history()
     try:
         page = await desk.history.outcomes(
@@ -72,9 +83,22 @@ async def list_dispositions(request: web.Request, desk: Desk) -> web.Response:
 
 
 async def report(request: web.Request, desk: Desk) -> web.Response:
-    """Outcomes counted, as JSON or CSV."""
+    """Dispositions counted, as JSON or CSV."""
     query = Query(request, *_REPORTED)
-    group_by, only = _group_by(query), _only(query)
+    return await _counted(request, desk, query, narrowed(query), missed=False)
+
+
+async def report_outcomes(request: web.Request, desk: Desk) -> web.Response:
+    """Dispositions and misses counted, as JSON or CSV."""
+    query = Query(request, *_REPORTED_OR_MISSED)
+    only = narrowed(query, ORIGINS_OR_MISSED)
+    return await _counted(request, desk, query, only, missed=True)
+
+
+async def _counted(
+    request: web.Request, desk: Desk, query: Query, only: Mapping[str, str], *, missed: bool
+) -> web.Response:
+    group_by = _group_by(query)
     from_ms, to_ms = query.span(desk.clock.now_ms())
     await desk.settling.history()
     counts = await desk.history.counts(
@@ -83,6 +107,7 @@ async def report(request: web.Request, desk: Desk) -> web.Response:
         from_ms=from_ms,
         to_ms=to_ms,
         only=only,
+        missed=missed,
         limit=COUNTS_MAX + 1,
     )
     if len(counts) > COUNTS_MAX:
@@ -106,12 +131,12 @@ async def report(request: web.Request, desk: Desk) -> web.Response:
     return await asyncio.to_thread(told)  # of many rows it takes a while, and others go on
 
 
-def _only(query: Query) -> dict[str, str]:
+def narrowed(query: Query, origins: Collection[str] = ORIGINS) -> dict[str, str]:
     """What the query narrows the outcomes to."""
     wanted = {
         "agent_id": query.id("agent_id"),
         "code": query.text("code"),
-        "origin": query.one_of("origin", ORIGINS),
+        "origin": query.one_of("origin", origins),
         "campaign_id": query.id("campaign_id"),
         "project_id": query.id("project_id"),
     }
@@ -152,6 +177,20 @@ ROUTES: Final = (
         summary="Outcomes, counted; CSV where `Accept` has text/csv before application/json",
         scope="read",
         parameters=_REPORTED,
+        responses={200: Body("The counts", ReportView, also=CSV)},
+        refuses=("validation", "unavailable"),
+    ),
+    Route(
+        method="GET",
+        path="/v1/reports/outcomes",
+        handler=report_outcomes,
+        operation_id="reportOutcomes",
+        summary=(
+            "The same, and wrap-ups that ended without a disposition: "
+            f"origin `{MISSED}`, no code, until one comes late"
+        ),
+        scope="read",
+        parameters=_REPORTED_OR_MISSED,
         responses={200: Body("The counts", ReportView, also=CSV)},
         refuses=("validation", "unavailable"),
     ),

@@ -23,7 +23,10 @@ from shared.contracts.instants import to_wire
 from shared.runtime.history import (
     COUNTS_MAX,
     EVERYTHING,
+    MISSED,
     NOT_COUNTED,
+    Callback,
+    CallbackPage,
     Count,
     Entry,
     OutcomePage,
@@ -38,8 +41,15 @@ ENTRIES_PER_BATCH: Final = 1_000  # more than most calls have; the server would 
 _HOUR_MS: Final = 3_600_000
 _SHOWN: Final[Row] = {"body": 1}
 _PLACED: Final[Row] = {"_id": 0, "body": 1, "decided_ms": 1, "call_id": 1, "agent_id": 1}
+_AWAITED: Final[Row] = {"_id": 0, "body": 1, "callback_ms": 1, "call_id": 1, "agent_id": 1}
 _IN_ORDER: Final = [("at_ms", 1), ("rank", 1), ("sequence", 1), ("_id", 1)]
 _NEWEST: Final = [("decided_ms", -1), ("call_id", -1), ("agent_id", -1)]
+_EARLIEST: Final = [("callback_ms", 1), ("call_id", 1), ("agent_id", 1)]
+_HAS_CODE: Final[Row] = {"code": {"$ne": NOT_COUNTED}}
+# What does not count is left out behind the index. By the match, a code that differs would make the
+# server look at each key's bounds, and an alternative to that would make it fetch each row.
+_NO_CODE: Final[Row] = {"$eq": ["$code", NOT_COUNTED]}
+_NO_CODE_NOR_MISSED: Final[Row] = {"$and": [_NO_CODE, {"$ne": ["$origin", MISSED]}]}
 
 
 def _beginning_of(length_ms: int) -> Row:
@@ -99,19 +109,39 @@ class MongoHistoryStore:
         limit: int = 50,
     ) -> OutcomePage:
         """See `HistoryStore`."""
-        wanted = _decided(tenant, from_ms, to_ms, only)
+        wanted = [_within(tenant, "decided_ms", from_ms, to_ms), _HAS_CODE, dict(only)]
         if cursor is not None:
-            wanted = {"$and": [wanted, _before(read_cursor(cursor, tuple[Instant, str, str]))]}
+            wanted.append(_before(read_cursor(cursor, tuple[Instant, str, str])))
         found = self._outcomes.find(
-            wanted, _PLACED, sort=_NEWEST, limit=limit + 1, batch_size=limit + 1
+            {"$and": wanted}, _PLACED, sort=_NEWEST, limit=limit + 1, batch_size=limit + 1
         )
         rows = await self._asked("list outcomes", lambda: found.to_list(None))
-        bodies = tuple(row["body"] for row in rows[:limit])
-        if len(rows) <= limit:
-            return OutcomePage(bodies, None)
-        last = rows[limit - 1]
-        place = (int(last["decided_ms"]), last["call_id"], last["agent_id"])
-        return OutcomePage(bodies, write_cursor(place))
+        return OutcomePage(
+            tuple(row["body"] for row in rows[:limit]), _following(rows, limit, "decided_ms")
+        )
+
+    async def callbacks(
+        self,
+        tenant: str,
+        *,
+        from_ms: int,
+        to_ms: int,
+        only: Mapping[str, str] = EVERYTHING,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> CallbackPage:
+        """See `HistoryStore`."""
+        wanted = [_within(tenant, "callback_ms", from_ms, to_ms), dict(only)]
+        if cursor is not None:
+            wanted.append(_behind(read_cursor(cursor, tuple[Instant, str, str])))
+        found = self._outcomes.find(
+            {"$and": wanted}, _AWAITED, sort=_EARLIEST, limit=limit + 1, batch_size=limit + 1
+        )
+        rows = await self._asked("list callbacks", lambda: found.to_list(None))
+        return CallbackPage(
+            tuple(Callback(int(row["callback_ms"]), row["body"]) for row in rows[:limit]),
+            _following(rows, limit, "callback_ms"),
+        )
 
     async def counts(
         self,
@@ -121,16 +151,21 @@ class MongoHistoryStore:
         from_ms: int,
         to_ms: int,
         only: Mapping[str, str] = EVERYTHING,
+        missed: bool = False,
         limit: int = COUNTS_MAX,
     ) -> list[Count]:
         """See `HistoryStore`. A disposition without a campaign or project counts under `""`."""
         columns = [_COLUMNS[name] for name in group_by]
+        number = {"$sum": {"$cond": [_NO_CODE_NOR_MISSED if missed else _NO_CODE, 0, 1]}}
         pipeline: list[Row] = [
-            {"$match": _decided(tenant, from_ms, to_ms, only)},
-            {"$group": {"_id": [place for place, _ in columns], "count": {"$sum": 1}}},
+            {"$match": {"$and": [_within(tenant, "decided_ms", from_ms, to_ms), dict(only)]}},
+            {"$group": {"_id": [place for place, _ in columns], "count": number}},
+            {"$match": {"count": {"$gt": 0}}},
             {"$limit": limit},
         ]
-        rows = await self._asked("count outcomes", lambda: aggregated(self._outcomes, pipeline))
+        rows = await self._asked(
+            "count outcomes", lambda: aggregated(self._outcomes, pipeline, limit + 1)
+        )
         counts = [
             Count(
                 tuple(read(value) for (_, read), value in zip(columns, row["_id"], strict=True)),
@@ -158,13 +193,16 @@ class MongoHistoryStore:
         raise TooLong(f"{doing}: not within {REPORT_S:.0f} s")
 
 
-def _decided(tenant: str, from_ms: int, to_ms: int, only: Mapping[str, str]) -> Row:
-    """What counts, of this time and narrowed."""
-    span = {"$gte": from_ms, "$lt": to_ms}
-    wanted: Row = {"tenant": tenant, "decided_ms": span, "code": {"$ne": NOT_COUNTED}}
-    for name, value in only.items():
-        wanted[name] = {**wanted.get(name, {}), "$eq": value}
-    return wanted
+def _within(tenant: str, time: str, from_ms: int, to_ms: int) -> Row:
+    return {"tenant": tenant, time: {"$gte": from_ms, "$lt": to_ms}}
+
+
+def _following(rows: Sequence[Row], limit: int, time: str) -> str | None:
+    """The cursor that goes on after so many of these rows, if there are more."""
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    return write_cursor((int(last[time]), last["call_id"], last["agent_id"]))
 
 
 def _before(place: tuple[int, str, str]) -> Row:
@@ -176,6 +214,19 @@ def _before(place: tuple[int, str, str]) -> Row:
             {"decided_ms": {"$lt": decided_ms}},
             {"call_id": {"$lt": call_id}},
             {"call_id": call_id, "agent_id": {"$lt": agent_id}},
+        ],
+    }
+
+
+def _behind(place: tuple[int, str, str]) -> Row:
+    """The callbacks after this place; likewise."""
+    callback_ms, call_id, agent_id = place
+    return {
+        "callback_ms": {"$gte": callback_ms},
+        "$or": [
+            {"callback_ms": {"$gt": callback_ms}},
+            {"call_id": {"$gt": call_id}},
+            {"call_id": call_id, "agent_id": {"$gt": agent_id}},
         ],
     }
 
@@ -195,15 +246,27 @@ def _newest_of(outcomes: Iterable[OutcomeRow]) -> list[Row]:
         key = msgspec.json.encode((outcome.tenant, outcome.call_id, outcome.agent_id)).decode()
         if key not in newest or newest[key].revision < outcome.revision:
             newest[key] = outcome
-    return [{"_id": key, **msgspec.structs.asdict(row)} for key, row in newest.items()]
+    return [_outcome(key, row) for key, row in newest.items()]
+
+
+def _outcome(key: str, outcome: OutcomeRow) -> Row:
+    row = {"_id": key, **msgspec.structs.asdict(outcome)}
+    if outcome.callback_ms is None:
+        del row["callback_ms"]  # then it is in no index of callbacks
+    return row
 
 
 async def _put(collection: Collection, rows: Sequence[Row]) -> None:
     """Write those that do not stand yet; then, of the others, those that are newer."""
     standing = await insert_missing(collection, rows)
     if standing:
-        newer = [
-            UpdateOne({"_id": row["_id"], "revision": {"$lt": row["revision"]}}, {"$set": row})
-            for row in standing
-        ]
-        await bulk_written(collection, newer)
+        await bulk_written(collection, [_renewed(row) for row in standing])
+
+
+def _renewed(row: Row) -> UpdateOne:
+    """Put this in the place of an older row, or of one that lacks its callback."""
+    older: Row = {"revision": {"$lt": row["revision"]}}
+    if "callback_ms" not in row:
+        return UpdateOne({"_id": row["_id"], **older}, {"$set": row, "$unset": {"callback_ms": ""}})
+    lacking = {"revision": row["revision"], "callback_ms": {"$exists": False}}
+    return UpdateOne({"_id": row["_id"], "$or": [older, lacking]}, {"$set": row})

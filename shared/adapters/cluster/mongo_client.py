@@ -55,7 +55,9 @@ class Collection(Protocol):
 
     def find(self, wanted: Mapping[str, Any], shown: Row | None = ..., **more: Any) -> Cursor: ...  # noqa: D102
     def find_one(self, wanted: Mapping[str, Any]) -> Awaitable[Row | None]: ...  # noqa: D102
-    def aggregate(self, pipeline: Sequence[Row]) -> Cursor | Awaitable[Cursor]: ...  # noqa: D102
+    def aggregate(  # noqa: D102
+        self, pipeline: Sequence[Row], **more: Any
+    ) -> Cursor | Awaitable[Cursor]: ...
     def index_information(self) -> Awaitable[Row]: ...  # noqa: D102
     def create_indexes(self, indexes: Sequence[IndexModel]) -> Awaitable[list[str]]: ...  # noqa: D102
     def drop_index(self, index_or_name: str) -> Awaitable[None]: ...  # noqa: D102
@@ -125,9 +127,11 @@ async def bulk_written(collection: Collection, requests: Sequence[Any]) -> BulkW
     return await collection.bulk_write(requests, ordered=False)
 
 
-async def aggregated(collection: Collection, pipeline: Sequence[Row]) -> list[Row]:
-    """The rows that a pipeline gives."""
-    cursor = collection.aggregate(pipeline)
+async def aggregated(
+    collection: Collection, pipeline: Sequence[Row], at_once: int | None = None
+) -> list[Row]:
+    """The rows that a pipeline gives, so many with each answer; None: 101, then all that fit."""
+    cursor = collection.aggregate(pipeline, batchSize=at_once)
     if isawaitable(cursor):
         cursor = await cursor
     return await cursor.to_list(None)

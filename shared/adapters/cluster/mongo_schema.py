@@ -79,6 +79,11 @@ INDEXES: Final = {
             ],
             name="reported",  # holds all that a report looks at, so none reads a row
         ),
+        IndexModel(
+            [("tenant", 1), ("callback_ms", 1), ("call_id", 1), ("agent_id", 1)],
+            name="called_back",
+            partialFilterExpression={"callback_ms": {"$exists": True}},
+        ),
     ),
 }
 REPLACED: Final = {"outcomes": "newest"}

@@ -12,6 +12,9 @@ from shared.runtime.history import (
     COUNTS_MAX,
     EVERYTHING,
     FILTERS,
+    MISSED,
+    Callback,
+    CallbackPage,
     Count,
     Entry,
     OutcomePage,
@@ -27,8 +30,10 @@ _OUTCOME: Final = """
     ON CONFLICT (tenant, call_id, agent_id) DO UPDATE SET
         revision = excluded.revision, code = excluded.code, origin = excluded.origin,
         decided_ms = excluded.decided_ms, campaign_id = excluded.campaign_id,
-        project_id = excluded.project_id, body = excluded.body
+        project_id = excluded.project_id, body = excluded.body, callback_ms = excluded.callback_ms
     WHERE excluded.revision > outcomes.revision
+        OR (excluded.revision = outcomes.revision AND outcomes.callback_ms IS NULL
+            AND excluded.callback_ms IS NOT NULL)
 """
 _OF_CALL: Final = """
     SELECT body FROM history WHERE tenant = ? AND call_id = ?
@@ -46,13 +51,23 @@ _OUTCOMES: Final = """
         AND (decided_ms, call_id, agent_id) < (:at_ms, :at_call, :at_agent)
     ORDER BY decided_ms DESC, call_id DESC, agent_id DESC LIMIT :limit
 """
+_CALLBACKS: Final = """
+    SELECT body, callback_ms, call_id, agent_id FROM outcomes
+    WHERE tenant = :tenant AND callback_ms < :to_ms {narrowed}
+        AND (callback_ms, call_id, agent_id) > (:at_ms, :at_call, :at_agent)
+    ORDER BY callback_ms, call_id, agent_id LIMIT :limit
+"""
 _COUNTS: Final = """
     SELECT {columns} FROM outcomes
-    WHERE tenant = :tenant AND decided_ms >= :from_ms AND decided_ms < :to_ms AND code <> ''
+    WHERE tenant = :tenant AND decided_ms >= :from_ms AND decided_ms < :to_ms AND {counted}
         {narrowed}
     GROUP BY {places} ORDER BY {places} LIMIT :limit
 """
+_DISPOSED: Final = "code <> ''"
+_DISPOSED_OR_MISSED: Final = f"(code <> '' OR origin = '{MISSED}')"
 _NARROWED: Final = {name: f"AND {name} = :{name}" for name in FILTERS}
+Place = tuple[int, str, str]  # a time, a call, an agent
+Found = tuple[bytes, int, str, str]  # a body and its place
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 
@@ -114,20 +129,43 @@ class SqliteHistoryStore:
         place = (to_ms, "", "")
         if cursor is not None:
             place = min(place, read_cursor(cursor, tuple[Instant, str, str]))
-        sql = _OUTCOMES.format(narrowed=_narrowed(only))
+        rows, following = await self._page(_OUTCOMES, tenant, place, only, limit, from_ms=from_ms)
+        return OutcomePage(tuple(body for body, *_ in rows), following)
+
+    async def callbacks(
+        self,
+        tenant: str,
+        *,
+        from_ms: int,
+        to_ms: int,
+        only: Mapping[str, str] = EVERYTHING,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> CallbackPage:
+        """See `HistoryStore`."""
+        place = (from_ms, "", "")
+        if cursor is not None:
+            place = max(place, read_cursor(cursor, tuple[Instant, str, str]))
+        rows, following = await self._page(_CALLBACKS, tenant, place, only, limit, to_ms=to_ms)
+        return CallbackPage(tuple(Callback(at_ms, body) for body, at_ms, *_ in rows), following)
+
+    async def _page(
+        self, sql: str, tenant: str, place: Place, only: Mapping[str, str], limit: int, **end: int
+    ) -> tuple[list[Found], str | None]:
+        """What follows this place, and the cursor that goes on; `end`: of the span, as named."""
+        statement = sql.format(narrowed=_narrowed(only))
         values = {
             **only,
+            **end,
             "tenant": tenant,
-            "from_ms": from_ms,
             "limit": limit + 1,
             **dict(zip(("at_ms", "at_call", "at_agent"), place, strict=True)),
         }
         rows = await self._engine.report(
-            lambda connection: connection.execute(sql, values).fetchall()
+            lambda connection: connection.execute(statement, values).fetchall()
         )
-        shown = rows[:limit]
-        following = write_cursor(shown[-1][1:]) if len(rows) > limit else None
-        return OutcomePage(tuple(body for body, _, _, _ in shown), following)
+        following = write_cursor(rows[limit - 1][1:]) if len(rows) > limit else None
+        return rows[:limit], following
 
     async def counts(
         self,
@@ -137,12 +175,14 @@ class SqliteHistoryStore:
         from_ms: int,
         to_ms: int,
         only: Mapping[str, str] = EVERYTHING,
+        missed: bool = False,
         limit: int = COUNTS_MAX,
     ) -> list[Count]:
         """See `HistoryStore`. A disposition without a campaign or project counts under `""`."""
         columns = [_COLUMNS[name] for name in group_by]
         sql = _COUNTS.format(
             columns=", ".join([*(place for place, _ in columns), "count(*)"]),
+            counted=_DISPOSED_OR_MISSED if missed else _DISPOSED,
             narrowed=_narrowed(only),
             places=", ".join(str(number + 1) for number in range(len(columns))) or "NULL",
         )
@@ -179,7 +219,7 @@ def _entry(entry: Entry) -> tuple[str, str, str, str | None, int, int, int, byte
 
 def _outcome(
     row: OutcomeRow,
-) -> tuple[str, str, str, int, str, str, int, str | None, str | None, bytes]:
+) -> tuple[str, str, str, int, str, str, int, str | None, str | None, bytes, int | None]:
     return (
         row.tenant,
         row.call_id,
@@ -191,4 +231,5 @@ def _outcome(
         row.campaign_id,
         row.project_id,
         row.body,
+        row.callback_ms,
     )

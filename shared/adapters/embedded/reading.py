@@ -42,7 +42,7 @@ _ENTRIES: Final = """
 """
 _OUTCOMES: Final = """
     SELECT tenant, call_id, agent_id, revision, code, origin, decided_ms, campaign_id, project_id,
-        body
+        body, callback_ms
     FROM outcomes
 """
 

@@ -1,4 +1,4 @@
-"""The tables of the one SQLite file, and when a file is refused.
+"""The tables of the one SQLite file, the steps between its versions, and when a file is refused.
 
 Times are milliseconds since the epoch. Bodies are MessagePack (documents, headers) or whatever JSON
 the caller gave. A table read by its own order of records stands `WITHOUT ROWID`.
@@ -12,7 +12,7 @@ import structlog
 
 from shared.contracts.errors import AftercallError
 
-VERSION: Final = 1
+VERSION: Final = 2
 PARTITIONS: Final = 4  # of every topic; a key would change its partition if this changed
 
 TABLES: Final = """
@@ -60,6 +60,16 @@ CREATE TABLE outcomes (
 ) STRICT;
 """
 
+CALLED_BACK: Final = """
+ALTER TABLE outcomes ADD COLUMN callback_ms INTEGER;
+CREATE INDEX outcomes_called_back ON outcomes (tenant, callback_ms, call_id, agent_id)
+    WHERE callback_ms IS NOT NULL
+"""
+"""When to call back, of outcomes that say so. Those there are have none until they are read again
+from the topics (the README says how)."""
+
+STEPS: Final = {2: CALLED_BACK}
+"""By version what leads to it from the one before."""
 
 ADDED: Final = """
 CREATE TABLE IF NOT EXISTS overlays (
@@ -118,7 +128,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
         for statement in TABLES.split(";"):
             connection.execute(statement)
         connection.execute("INSERT INTO settings VALUES ('partitions', ?)", (PARTITIONS,))
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        version = 1
+    for number in range(version + 1, VERSION + 1):
+        for statement in STEPS[number].split(";"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
     for statement in ADDED.split(";"):
         connection.execute(statement)
     _index_reports(connection)

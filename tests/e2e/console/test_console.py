@@ -56,6 +56,25 @@ MANY_CALLS: Final = """async () => {
   return [floor.calls.size, floor.dispositions.length, floor.free.size, due.length];
 }"""
 
+# A list of callbacks that was read while the stream told of some of them: what is shown then.
+READ_LATE: Final = """async () => {
+  const { Callbacks } = await import("/console/callbacks.js");
+  const callbacks = new Callbacks();
+  const row = (call, at) => ({ call_id: call, agent_id: "a", code: "Callback", callback_at: at });
+  const shown = () => callbacks.due(4e12).map(({ callId, at }) => [callId, at.slice(0, 4)]).sort();
+  callbacks.read(row("forgotten", "2020-01-01T00:00:00Z"));
+  callbacks.begin();
+  callbacks.hear("disposition.corrected", row("replaced", null));
+  callbacks.hear("callback.scheduled", row("moved", "2022-01-01T00:00:00Z"));
+  for (const call of ["replaced", "moved", "listed"]) {
+    callbacks.read(row(call, "2021-01-01T00:00:00Z"));
+  }
+  callbacks.end();
+  const first = shown();
+  callbacks.hear("EventUserEvent", { ...row("listed"), origin: "late" });
+  return [first, shown()];
+}"""
+
 
 class Stage:
     """The product, a browser, a switch and agents."""
@@ -216,6 +235,28 @@ async def test_the_board_counts_and_says_who_waits_and_what_runs_over(stage: Sta
         await expect(count("queued")).to_have_text("0")
 
 
+async def test_the_board_begins_with_the_callbacks_that_were_told_of_before(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    for number, (hours, code) in enumerate(((-1, "Callback"), (25, "Callback"), (1, "Referred"))):
+        call, agent = f"promised-{number}", f"agent-{number + 7}"
+        await stage.talk(call, agent)
+        await stage.tell(call, "call.disconnected", by="caller")
+        at = (now + timedelta(hours=hours)).isoformat()
+        assert await stage.dispose(call, agent, "Callback", callback_at=at) == 200
+        if code != "Callback":
+            assert await stage.dispose(call, agent, code) == 200
+    async with stage.open("/board") as page:
+        due = page.locator("[data-list='due'] tbody tr")
+        scheduled = page.locator("[data-list='scheduled'] tbody tr")
+        await expect(due.filter(has_text="agent-7")).to_contain_text("promised-0")
+        await expect(scheduled).to_contain_text("agent-8")
+        assert await stage.dispose("promised-1", "agent-8", "DoNotCall") == 200
+        await expect(scheduled).to_have_count(0)
+        await page.reload()
+        await expect(due.filter(has_text="agent-7")).to_be_visible()
+        await expect(scheduled).to_have_count(0)
+
+
 async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> None:
     await stage.talk("lapses", "agent-1")
     await stage.tell("lapses", "call.disconnected", by="caller")  # for the test behind this one
@@ -223,6 +264,9 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
     await stage.dispose("charted", "agent-6", "WrongNumber")
     await stage.tell("charted", "call.disconnected", by="caller")
     await stage.tell("charted", "call.released")
+    await stage.talk("missed", "agent-9")
+    await stage.tell("missed", "call.disconnected", by="caller")
+    await stage.tell("missed", "call.released")
     async with stage.open("/charts") as page:
         figure = page.locator("[data-chart='codes']")
         report = await stage.get("/v1/reports/dispositions?group_by=code")
@@ -243,6 +287,12 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
         assert shown == counts
         await expect(page.locator("[data-chart='times'] .says")).to_contain_text("Half of them")
         await expect(page.locator("[data-chart='shares'] tbody tr").first).to_contain_text("queued")
+        outcomes = await stage.get("/v1/reports/outcomes?group_by=origin")
+        assert {row["origin"] for row in outcomes["rows"]} >= {"queue", "missed"}
+        owed = sum(row["count"] for row in outcomes["rows"] if row["origin"] != "status")
+        await expect(page.locator("[data-chart='shares'] .says")).to_contain_text(
+            f" of {owed} in the last 24 hours missed."
+        )
         await keep(page, "console-charts")
         # One more, told while the page is open.
         await stage.talk("charted-2", "agent-6")
@@ -319,6 +369,13 @@ async def test_what_the_page_knows_stays_small_however_many_calls_pass(stage: St
     assert dispositions == 40
     assert free == 500
     assert 300 <= callbacks <= 350
+
+
+async def test_what_the_stream_tells_is_newer_than_the_list_that_is_read(stage: Stage) -> None:
+    async with stage.open("/codes") as page:
+        first, then = await page.evaluate(READ_LATE)
+    assert first == [["listed", "2021"], ["moved", "2022"]]
+    assert then == [["moved", "2022"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -296,7 +296,7 @@ def test_verify_says_clean_and_what_it_counted(data_dir: Path) -> None:
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
     assert lines[-1] == "clean"
-    assert "outcomes             16 outcomes, 0 violations" in lines
+    assert "outcomes             17 outcomes, 0 violations" in lines
 
 
 def test_verify_tells_programs_the_same(data_dir: Path) -> None:

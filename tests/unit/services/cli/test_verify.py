@@ -22,6 +22,7 @@ from shared.contracts.topics import (
     USER_EVENTS,
 )
 from shared.runtime.dead_letters import receipt
+from shared.runtime.history import MISSED
 from shared.runtime.ports import Effect, TopicPartition, pack, part
 from tests.unit.services.cli.mutants import (
     add,
@@ -1138,7 +1139,7 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
     (
         "outcomes",
         "an older one",
-        "revision 3 is not in the reports",
+        "revision 4 is not in the reports",
         lambda s: _outcomes(s, lambda rows: rows.append(replace(rows.pop(0), revision=1))),
     ),
     ("letters", "one is missing", "is not among the letters", lambda s: replace(s, letters=())),
@@ -1177,6 +1178,35 @@ MUTANTS: list[tuple[str, str, str, Mutant]] = [
         "marked by an older receipt",
         "is not marked as its receipts say",
         lambda s: _letter(_put_back(_put_back(s, 5), 6), put_back_ms=5),
+    ),
+    (
+        "outcomes",
+        "a miss is missing",
+        "revision 0 is not in the reports",
+        lambda s: replace(s, outcomes=tuple(r for r in s.outcomes if r.origin != MISSED)),
+    ),
+    (
+        "outcomes",
+        "no callback",
+        "was not told as reported",
+        lambda s: replace(s, outcomes=tuple(replace(r, callback_ms=None) for r in s.outcomes)),
+    ),
+    (
+        "outcomes",
+        "a callback that nobody was told of",
+        "has not scheduled this callback",
+        lambda s: lose(s, DISPOSITION_EVENTS, of("callback.scheduled", "demo:then")),
+    ),
+    (
+        "outcomes",
+        "a subject's callback for another time",
+        "has not scheduled this callback",
+        lambda s: change(
+            s,
+            DISPOSITION_EVENTS,
+            of("callback.scheduled", "demo:record:17/4711"),
+            lambda r: with_data(r, callback_at="2026-11-21T14:00:00Z"),
+        ),
     ),
 ]
 

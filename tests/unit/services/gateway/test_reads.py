@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from services.gateway import models
 from services.gateway.routes import reports
@@ -267,6 +268,20 @@ BAD_QUERIES = [
     "/v1/reports/dispositions?group_by=code,",
     "/v1/reports/dispositions?group_by=",
     "/v1/reports/dispositions?cursor=x",
+    "/v1/reports/dispositions?origin=missed",
+    "/v1/dispositions?origin=missed",
+    "/v1/reports/outcomes?origin=magic",
+    "/v1/reports/outcomes?group_by=code,code",
+    "/v1/reports/outcomes?limit=5",
+    "/v1/reports/outcomes?missed=true",
+    "/v1/callbacks?cursor=nonsense",
+    "/v1/callbacks?cursor=bnVsbA==",
+    "/v1/callbacks?limit=201",
+    "/v1/callbacks?from=tomorrow",
+    "/v1/callbacks?to=2026-02-30",
+    "/v1/callbacks?agent_id=a%20b",
+    "/v1/callbacks?code=Sale",
+    "/v1/callbacks?campaign_id=",
 ]
 
 
@@ -345,7 +360,7 @@ async def test_while_the_history_is_behind_nothing_is_denied(floor: Floor) -> No
 
 
 def outcome(
-    number: int, code: str, agent_id: str, days_ago: int = 0, **more: str | None
+    number: int, code: str, agent_id: str, days_ago: int = 0, **more: str | int | None
 ) -> OutcomeRow:
     named = {"origin": "queue", "campaign_id": None, "project_id": None, **more}
     return OutcomeRow(
@@ -468,6 +483,118 @@ async def test_a_report_has_only_so_many_rows(
     assert len((await (await get(floor, path)).json())["rows"]) == 3
     monkeypatch.setattr(reports, "COUNTS_MAX", 2)
     assert await problem(await get(floor, path)) == (422, "validation")
+
+
+MISSES = [
+    outcome(11, "", "agent-1", origin="missed"),
+    outcome(12, "", "agent-2", 1, origin="missed", campaign_id="spring"),
+    outcome(13, "", "agent-2", origin="status"),  # a status that was taken away
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "disposed", "missed"),
+    [
+        ("", 4, 2),
+        ("agent_id=agent-2", 1, 1),
+        ("campaign_id=spring", 2, 1),
+        ("code=Sale", 3, 0),
+        ("origin=late", 1, 0),
+        ("from=2026-11-21", 2, 1),
+    ],
+)
+async def test_the_report_of_outcomes_counts_misses_too_and_the_other_never(
+    floor: Floor, query: str, disposed: int, missed: int
+) -> None:
+    await floor.history.upsert([], OUTCOMES + MISSES)
+
+    async def count(path: str) -> int:
+        told = await (await get(floor, f"{path}?group_by=origin&{query}")).json()
+        return sum(row["count"] for row in told["rows"])
+
+    assert await count("/v1/reports/dispositions") == disposed
+    assert await count("/v1/reports/outcomes") == disposed + missed
+    listed = await (await get(floor, f"/v1/dispositions?{query}")).json()
+    assert len(listed["rows"]) == disposed
+
+
+async def test_a_miss_has_an_origin_and_no_code(floor: Floor) -> None:
+    await floor.history.upsert([], OUTCOMES + MISSES)
+    path = "/v1/reports/outcomes?group_by=origin,code&from=2026-11-21"
+    told = await (await get(floor, path)).json()
+    models.ReportView.model_validate(told, strict=True)
+    assert told["rows"] == [
+        {"origin": "missed", "code": "", "count": 1},
+        {"origin": "queue", "code": "Sale", "count": 1},
+        {"origin": "status", "code": "Sale", "count": 1},
+    ]
+    sheet = await get(floor, path, Accept="text/csv")
+    assert (await sheet.text()).splitlines()[:2] == ["origin,code,count", "missed,,1"]
+    alone = await (await get(floor, "/v1/reports/outcomes?origin=missed")).json()
+    assert alone["rows"] == [{"code": "", "count": 2}]
+
+
+async def test_the_report_of_outcomes_is_for_a_spreadsheet_too(floor: Floor) -> None:
+    await floor.history.upsert([], [outcome(1, "=1+1", "-7")])
+    told = await get(floor, "/v1/reports/outcomes", Accept="text/csv")
+    assert await told.text() == "code,count\r\n'=1+1,1\r\n"
+
+
+HOUR_MS = 3_600_000
+
+
+def awaited(number: int, callback_ms: int | None, **more: str | int | None) -> OutcomeRow:
+    row = outcome(number, "Callback", "agent-1", callback_ms=callback_ms)
+    said = {"call_id": row.call_id, "agent_id": row.agent_id, "code": "Callback", "revision": 1}
+    body = json.dumps(said | {"decided_at": "2026-11-21T14:00:00.000Z"}).encode()
+    return replace(row, body=body, **more)
+
+
+CALLBACKS = [
+    awaited(1, START_MS + HOUR_MS),
+    awaited(2, START_MS - 24 * HOUR_MS, campaign_id="spring"),
+    awaited(3, START_MS - 24 * HOUR_MS - 1),
+    awaited(4, START_MS + 9000 * HOUR_MS, agent_id="agent-2", project_id="17"),
+    awaited(5, None),
+    awaited(6, START_MS, tenant="other"),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [2, 1, 4]),
+        ("from=2026-11-01", [3, 2, 1, 4]),
+        ("from=2026-11-21&to=2026-11-22", [1]),
+        ("to=2026-11-21T15:06:40Z", [2]),
+        ("agent_id=agent-2", [4]),
+        ("campaign_id=spring", [2]),
+        ("project_id=17&agent_id=agent-1", []),
+    ],
+)
+async def test_callbacks_come_in_the_order_of_their_times(
+    floor: Floor, query: str, expected: list[int]
+) -> None:
+    await floor.history.upsert([], CALLBACKS)
+    page = await (await get(floor, f"/v1/callbacks?{query}")).json()
+    assert [row["call_id"] for row in page["rows"]] == [f"call-{n}" for n in expected]
+    models.CallbacksPage.model_validate(page, strict=True)
+
+
+async def test_a_callback_says_when_and_what_has_scheduled_it(floor: Floor) -> None:
+    await floor.history.upsert([], CALLBACKS)
+    first = await (await get(floor, "/v1/callbacks?limit=2")).json()
+    rest = await (await get(floor, f"/v1/callbacks?limit=2&cursor={first['next']}")).json()
+    assert first["rows"][1] == {
+        "callback_at": "2026-11-21T15:06:40.000Z",
+        "call_id": "call-1",
+        "agent_id": "agent-1",
+        "code": "Callback",
+        "revision": 1,
+        "decided_at": "2026-11-21T14:00:00.000Z",
+    }
+    assert [row["call_id"] for row in rest["rows"]] == ["call-4"]
+    assert "next" not in rest
 
 
 async def test_a_report_that_takes_too_long_says_what_to_do(

@@ -133,7 +133,6 @@ def test_a_user_event_follows_what_it_tells_of_and_is_an_outcome() -> None:
 NO_OUTCOME = {
     "disposition.refused": ask(None, None, a_request())[0].effects[0],
     "disposition.queued": ask(None, a_call(part("ann", "active")), a_request())[0].effects[0],
-    "disposition.missed": see(None, RELEASED).effects[0],
     "callback.scheduled": ask(None, WRAPPING_UP, a_request(callback_ms=NOW_MS))[0].effects[1],
 }
 
@@ -144,6 +143,15 @@ def test_what_is_not_final_is_no_outcome(type_: str) -> None:
 
     assert shown(own(line).body)["type"] == type_
     assert line.outcome is None
+
+
+def test_a_miss_is_counted_as_no_disposition_until_one_comes() -> None:
+    line = read(record(published(see(None, RELEASED).effects[0])))
+
+    assert shown(own(line).body)["type"] == "disposition.missed"
+    assert line.outcome is not None
+    assert (line.outcome.revision, line.outcome.code, line.outcome.origin) == (0, "", "missed")
+    assert line.outcome.decided_ms == NOW_MS
 
 
 def test_a_refusal_shows_its_problem() -> None:

@@ -379,7 +379,7 @@ async def test_a_second_process_is_refused_until_the_first_has_closed(tmp_path: 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (f"PRAGMA user_version = {schema.VERSION + 1}", "schema 2; this version knows up to 1"),
+        (f"PRAGMA user_version = {schema.VERSION + 1}", "schema 3; this version knows up to 2"),
         ("UPDATE settings SET value = 8 WHERE name = 'partitions'", "8 partitions a topic, not 4"),
     ],
 )

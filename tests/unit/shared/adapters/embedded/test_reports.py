@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from shared.adapters.embedded import engine as engines
 from shared.adapters.embedded import open_embedded
 from shared.adapters.embedded.engine import FILE, SqliteEngine
 from shared.adapters.embedded.history import SqliteHistoryStore
+from shared.adapters.embedded.reading import read_contents
+from shared.adapters.embedded.schema import SchemaRefused
 from shared.contracts.errors import TooLong
 from shared.runtime.history import FILTERS, GROUPS, Count, OutcomeRow
 from tests.support.clock import FakeClock
@@ -39,6 +42,7 @@ def outcome(number: int) -> OutcomeRow:
         campaign_id=None,
         project_id=None,
         body=b"{}",
+        callback_ms=number,
     )
 
 
@@ -59,8 +63,15 @@ def narrowed(*names: str) -> Ask:
     return lambda h: h.outcomes("demo", only=dict.fromkeys(names, "x"), **EVER)
 
 
-def counted(*group_by: str, only: tuple[str, ...] = ()) -> Ask:
-    return lambda h: h.counts("demo", group_by=group_by, only=dict.fromkeys(only, "x"), **EVER)
+def counted(*group_by: str, only: tuple[str, ...] = (), missed: bool = False) -> Ask:
+    narrowed = dict.fromkeys(only, "x")
+    return lambda h: h.counts("demo", group_by=group_by, only=narrowed, missed=missed, **EVER)
+
+
+async def second_callbacks(history: SqliteHistoryStore) -> None:
+    page = await history.callbacks("demo", **EVER, limit=1)
+    assert page.next is not None
+    await history.callbacks("demo", **EVER, limit=1, cursor=page.next)
 
 
 async def plan_of(engine: SqliteEngine, ask: Ask) -> list[str]:
@@ -99,6 +110,8 @@ async def test_a_list_begins_at_its_place_and_sorts_nothing(engine: SqliteEngine
         *(counted(name) for name in GROUPS),
         *(counted(*names) for names in permutations(GROUPS, 2)),
         counted(*GROUPS, only=FILTERS),
+        *(counted(*names, missed=True) for names in permutations(GROUPS, 2)),
+        counted("origin", only=FILTERS, missed=True),
     ],
 )
 async def test_a_report_reads_no_row(engine: SqliteEngine, ask: Ask) -> None:
@@ -106,6 +119,46 @@ async def test_a_report_reads_no_row(engine: SqliteEngine, ask: Ask) -> None:
     span = "decided_ms>? AND decided_ms<?"
     assert first == REPORTED.format(kind="COVERING ", span=span)
     assert set(sorts) <= {"USE TEMP B-TREE FOR GROUP BY"}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda h: h.callbacks("demo", **EVER),
+        second_callbacks,
+        lambda h: h.callbacks("demo", only=dict.fromkeys(FILTERS, "x"), **EVER),
+    ],
+)
+async def test_callbacks_are_found_among_themselves(engine: SqliteEngine, ask: Ask) -> None:
+    (step,) = await plan_of(engine, ask)
+    place = "(callback_ms,call_id,agent_id)>(?,?,?) AND callback_ms<?"
+    assert step == f"SEARCH outcomes USING INDEX outcomes_called_back (tenant=? AND {place})"
+
+
+async def test_a_file_of_the_first_version_is_brought_on(tmp_path: Path) -> None:
+    """Its rows have no callback until their records are read again."""
+    embedded = await open_embedded(tmp_path, FakeClock())
+    rows = [replace(outcome(n), callback_ms=None) for n in (1, 2)]
+    await embedded.history.upsert([], rows)
+    await embedded.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("DROP INDEX outcomes_called_back")
+        connection.execute("ALTER TABLE outcomes DROP COLUMN callback_ms")
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(SchemaRefused):
+        read_contents(tmp_path)
+    for _ in range(2):
+        embedded = await open_embedded(tmp_path, FakeClock())
+        try:
+            counts = await embedded.history.counts("demo", group_by=["code"], **EVER)
+            assert counts == [Count(("Sale",), 2)]
+            await embedded.history.upsert([], [outcome(1)])
+            page = await embedded.history.callbacks("demo", **EVER)
+            assert [row.callback_ms for row in page.rows] == [1]
+        finally:
+            await embedded.close()
+    stored = read_contents(tmp_path).outcomes
+    assert {row.call_id: row.callback_ms for row in stored} == {"call-1": 1, "call-2": None}
 
 
 async def test_a_file_with_the_earlier_index_gets_this_one(tmp_path: Path) -> None:
@@ -123,7 +176,8 @@ async def test_a_file_with_the_earlier_index_gets_this_one(tmp_path: Path) -> No
         counts = await embedded.history.counts("demo", group_by=["code"], **EVER)
         assert counts == [Count(("Sale",), 1)]
         found = await embedded.engine.read(indexes)
-        assert found == {"outcomes_reported", "sqlite_autoindex_outcomes_1"}
+        kept = {"outcomes_reported", "outcomes_called_back", "sqlite_autoindex_outcomes_1"}
+        assert found == kept
     finally:
         await embedded.close()
     with capture_logs() as told:
