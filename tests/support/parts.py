@@ -279,7 +279,7 @@ class RealParts:
             if part is not None:
                 part.end()
         # Tens of thousands of files by now, half a minute's work: nobody has to wait for it.
-        subprocess.Popen(["rm", "-rf", self._folder], start_new_session=True)
+        os.posix_spawnp("rm", ["rm", "-rf", str(self._folder)], os.environ)
 
 
 if __name__ == "__main__":  # both, until interrupted: for work by hand
