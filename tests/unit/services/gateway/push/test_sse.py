@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from services.gateway.app import build_app
 from services.gateway.desk import Desk
@@ -24,6 +24,7 @@ from shared.contracts.tenants import Credential, Tenant
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TELEPHONY_EVENTS, TOLD
 from shared.runtime.ports import TopicPartition
 from shared.runtime.tenants import Found, TenantBook
+from tests.support.centre import Uncancelled
 from tests.support.clock import FakeClock
 from tests.unit.services.gateway.floor import NATIVE, Floor
 from tests.unit.services.gateway.push.followed import ForgetfulLog, tell, tell_many, tell_of
@@ -44,13 +45,6 @@ async def as_the_gateway_does(
         return await handler(request)
     except (AftercallError, web.HTTPException) as error:
         return explain(error).response()
-
-
-class Uncancelled(TestServer):
-    """Handlers go on when their client leaves, as on the gateway's own listener."""
-
-    async def _make_runner(self, **settings: Any) -> web.BaseRunner:
-        return await super()._make_runner(**settings | {"handler_cancellation": False})
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""How a socket ends, and with which code."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import WSMsgType
+from msgspec.structs import replace
+
+from shared.contracts.limits import SOCKET_FRAME_BYTES_MAX
+from shared.runtime.tenants import TenantBook
+from tests.unit.services.gateway.sockets.place import KEY, TENANT, Place
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (b"{}", 1003),
+        ("x" * (SOCKET_FRAME_BYTES_MAX + 1), 1009),
+        ("\udc00", 1007),
+        ("{", 4400),
+        ("[]", 4400),
+        ("{}", 4400),
+        ('{"type": "hello"}', 4400),
+        ('{"type": "dispose", "id": 7}', 4400),
+        ('{"type": "dispose", "id": ""}', 4400),
+        ('{"type": "dispose", "id": "%s"}' % ("x" * 129), 4400),
+    ],
+)
+async def test_what_is_not_understood_closes_it(place: Place, said: Any, code: int) -> None:
+    client, _ = await place.follow()
+    if isinstance(said, bytes):
+        await client.socket.send_bytes(said)
+    else:
+        await client.socket.send_frame(said.encode(errors="surrogatepass"), WSMsgType.TEXT)
+    assert (await client.closed()).code == code
+    await place.empty()
+
+
+async def test_a_message_of_the_most_bytes_is_taken(place: Place) -> None:
+    client, _ = await place.follow()
+    said = '{"type": "x", "id": "1"'
+    await client.socket.send_str(said + " " * (SOCKET_FRAME_BYTES_MAX - len(said) - 1) + "}")
+    assert (await client.answer("1"))["status"] == 400
+
+
+async def test_it_is_closed_once_its_key_is_revoked(place: Place) -> None:
+    client, _ = await place.follow()
+    place.floor.desk.tenants = TenantBook([replace(TENANT, credentials=())])  # type: ignore[misc]
+    closed = await client.closed()
+    assert closed.code == 4401
+    await place.empty()
+
+
+async def test_it_is_closed_when_its_token_ends(place: Place) -> None:
+    client, _ = await place.follow(await place.token())
+    place.floor.clock.advance(60_000)
+    assert (await client.closed()).code == 4401
+
+
+@pytest.mark.parametrize("greeted", [False, True])
+async def test_it_is_closed_when_the_gateway_stops(place: Place, greeted: bool) -> None:
+    client = await place.connect()
+    if greeted:
+        await client.hello(KEY)
+    stopping = asyncio.create_task(place.client.app.shutdown())
+    assert (await client.closed()).code == 1001
+    await stopping
