@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
+from tests.support.topics_documented import faults
+
 WITHIN_S: Final = 10.0
 
 
@@ -71,6 +73,8 @@ class SocketClient:
         if frame.type is not WSMsgType.TEXT:
             raise Closed(self.socket.close_code, str(frame.extra or ""))
         message: dict[str, Any] = json.loads(frame.data)
+        wrong = faults(f"socket.{message['type']}", None, {}, message)
+        assert not wrong, (message, wrong)  # as /asyncapi.json has it
         return message
 
     async def closed(self) -> Closed:

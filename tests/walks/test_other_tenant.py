@@ -180,7 +180,7 @@ async def test_a_position_of_another_tenants_leads_to_nothing_of_it(both: Both) 
 @pytest.mark.parametrize("kind", ["dispose", "extend_wrap_up"])
 async def test_a_socket_takes_nothing_of_another_tenants(both: Both, kind: str) -> None:
     theirs = both.theirs
-    bodies = {
+    bodies: dict[str, Any] = {
         "dispose": {"disposition": {"agent_id": theirs["agent"], "code": "Sale"}},
         "extend_wrap_up": {"extension": {"agent_id": theirs["agent"], "seconds": 30}},
     }

@@ -18,7 +18,7 @@ from services.gateway.edge import Observe
 from services.gateway.problems import explain
 from services.gateway.route import Route, Scope
 from services.gateway.routes import dispositions, wrap_up
-from services.gateway.sockets.models import Dispose, ExtendWrapUp
+from services.gateway.sockets.models import DisposeMessage, ExtendWrapUpMessage
 from services.gateway.toolbar.entering import Asker, Shown, asker_by
 from services.gateway.toolbar.origins import may_ask
 from shared.contracts.errors import Refused
@@ -40,7 +40,7 @@ class Kind(NamedTuple):
         field: of the model, where the body of the route stands.
     """
 
-    model: type[Dispose | ExtendWrapUp]
+    model: type[DisposeMessage | ExtendWrapUpMessage]
     field: str
     route: Route
     scope: Scope
@@ -48,8 +48,8 @@ class Kind(NamedTuple):
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "dispose": Kind(Dispose, "disposition", dispositions.DISPOSE, SCOPE, dispositions.ask),
-    "extend_wrap_up": Kind(ExtendWrapUp, "extension", wrap_up.EXTEND, SCOPE, wrap_up.ask),
+    "dispose": Kind(DisposeMessage, "disposition", dispositions.DISPOSE, SCOPE, dispositions.ask),
+    "extend_wrap_up": Kind(ExtendWrapUpMessage, "extension", wrap_up.EXTEND, SCOPE, wrap_up.ask),
 }
 
 

@@ -33,7 +33,7 @@ from services.gateway.push.queue import Closing, TooSlow
 from services.gateway.sockets import closing
 from services.gateway.sockets.asks import Requests, frame, let_in, refusal
 from services.gateway.sockets.closing import Close, close_of
-from services.gateway.sockets.models import Hello
+from services.gateway.sockets.models import HelloMessage
 from services.gateway.toolbar.entering import Asker, shown_of
 from services.gateway.verdicts import Busy
 from shared.contracts.errors import Refused, Unavailable
@@ -111,7 +111,7 @@ class Conversation:
         else:
             return close
 
-    async def _hello(self) -> Hello:
+    async def _hello(self) -> HelloMessage:
         """The first message.
 
         Raises:
@@ -133,9 +133,9 @@ class Conversation:
             await asyncio.wait((hearing, stopping))
         if said.get("type") != "hello":
             raise Refused("bad_request", "the first message is hello")
-        return checked(Hello, said)
+        return checked(HelloMessage, said)
 
-    async def _greeted(self, hello: Hello) -> Asker:
+    async def _greeted(self, hello: HelloMessage) -> Asker:
         """Whose socket it is; the credential stands in one place."""
         if hello.authorization is not None:
             if self._shown.authorizations:

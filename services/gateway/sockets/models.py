@@ -25,7 +25,7 @@ class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Hello(_Message):
+class HelloMessage(_Message):
     """The client's first message: who it is, and what it wants to be told."""
 
     type: Literal["hello"]
@@ -37,7 +37,7 @@ class Hello(_Message):
     """The last `id` that came: what was told after it comes first. By default from now on."""
 
 
-class Dispose(_Message):
+class DisposeMessage(_Message):
     """As `POST /v1/calls/{call_id}/disposition`."""
 
     type: Literal["dispose"]
@@ -49,7 +49,7 @@ class Dispose(_Message):
     disposition: SkipValidation[DispositionBody]
 
 
-class ExtendWrapUp(_Message):
+class ExtendWrapUpMessage(_Message):
     """As `POST /v1/calls/{call_id}/wrap-up-extension`."""
 
     type: Literal["extend_wrap_up"]
@@ -61,7 +61,7 @@ class ExtendWrapUp(_Message):
     extension: SkipValidation[ExtensionBody]
 
 
-class Ready(_Message):
+class ReadyMessage(_Message):
     """The answer to `hello`: from here on events come and requests are taken."""
 
     type: Literal["ready"]
@@ -71,24 +71,39 @@ class Ready(_Message):
     """The gateway's clock."""
 
 
-class Told(_Message):
-    """One event."""
+class ToldEvent(_Message):
+    """A CloudEvent, as `data` of the server-sent events of `GET /v1/stream`."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: At
+    tenant: str
+    sequence: int | None = None
+    datacontenttype: Literal["application/json"]
+    data: Any = None
+    """As the messages of the topics have it."""
+
+
+class EventMessage(_Message):
+    """One event; `stream.gap` says that older records are no longer kept."""
 
     type: Literal["event"]
     id: str
     """Where the client stands once it has this: `last_event_id` of the next `hello`."""
-    event: dict[str, Any]
-    """The CloudEvent, as `GET /v1/stream` has it; `stream.gap` tells what is no longer kept."""
+    event: ToldEvent
 
 
-class Standing(_Message):
+class PositionMessage(_Message):
     """Nothing was told for a while, and the client stands here."""
 
     type: Literal["position"]
     id: str
 
 
-class Answer(_Message):
+class AnswerMessage(_Message):
     """What became of a request; answers come in the order in which they are ready."""
 
     type: Literal["answer"]
@@ -100,7 +115,3 @@ class Answer(_Message):
     """As over HTTP."""
     retry_after_s: int | None = None
     """As the header `Retry-After`, with 429 and 503."""
-
-
-FROM_CLIENT = (Hello, Dispose, ExtendWrapUp)
-TO_CLIENT = (Ready, Told, Standing, Answer)
