@@ -79,11 +79,11 @@ class Conversation:
         """Speak until either side closes. Raises nothing but when it is cancelled."""
         try:
             await self._close(await self._ended())
+            if self._asks:  # nobody hears the answers; they are carried out all the same
+                await asyncio.wait(tuple(self._asks))
         finally:
             for task in tuple(self._asks):
                 task.cancel()
-            if self._transport is not None and self._transport.get_write_buffer_size() > 0:
-                self._abort()  # who reads nothing would keep it for ever
 
     async def _ended(self) -> Close:
         """Speak; why it is over."""
@@ -96,7 +96,8 @@ class Conversation:
                 close = await self._both_ways(follower, asker)
             finally:
                 follower.leave()
-            await self._drain()
+            if close is not closing.LEFT:
+                await self._drain()
         except Over as over:
             return over.close
         except NoPlace:
@@ -201,7 +202,7 @@ class Conversation:
             await self._send(answer)
 
     async def _drain(self) -> None:
-        """Let requests under way be answered; also of a client that has left, as over HTTP."""
+        """Let requests under way be answered."""
         if self._asks:
             await asyncio.wait(tuple(self._asks), timeout=DRAIN_S)
 
@@ -244,9 +245,14 @@ class Conversation:
 
     async def _close(self, close: Close) -> None:
         """Say why, as long as the client may still hear it."""
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        try:
             async with asyncio.timeout(2 * CLOSE_S):
                 await self._socket.close(code=close.code, message=close.message)
+        except (ConnectionError, TimeoutError):
+            pass
+        finally:
+            if self._transport is not None and self._transport.get_write_buffer_size() > 0:
+                self._abort()  # who reads nothing would keep it for ever
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -261,8 +261,8 @@ async def test_an_answer_that_takes_too_long_does_not_keep_the_gateway(
     await client.dispose("a", "c2", **SALE)
     await gate.asked.wait()
     await centre.client.app.shutdown()
-    closed = await client.closed()
-    assert closed.code == 1001
+    assert (await client.closed()).code == 1001
+    gate.through.set()
 
 
 async def test_answers_come_as_they_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
