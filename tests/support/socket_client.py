@@ -26,7 +26,7 @@ class SocketClient:
 
     def __init__(self, socket: ClientWebSocketResponse) -> None:
         self.socket = socket
-        self._kept: deque[dict[str, Any]] = deque()
+        self.kept: deque[dict[str, Any]] = deque()
 
     async def hello(self, authorization: str | None = None, **more: Any) -> dict[str, Any]:
         """Say hello; what `ready` says."""
@@ -54,13 +54,13 @@ class SocketClient:
         Raises:
             Closed: there is none, and never will be.
         """
-        for message in self._kept:
+        for message in self.kept:
             if _fits(message, kind, id_):
-                self._kept.remove(message)
+                self.kept.remove(message)
                 return message
         async with asyncio.timeout(WITHIN_S):
             while not _fits(message := await self.next(), kind, id_):
-                self._kept.append(message)
+                self.kept.append(message)
         return message
 
     async def next(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class SocketClient:
         async with asyncio.timeout(WITHIN_S):
             while True:
                 try:
-                    self._kept.append(await self.next())
+                    self.kept.append(await self.next())
                 except Closed as closed:
                     return closed
 

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import WSMsgType
 from msgspec.structs import replace
 
+from services.gateway.sockets import conversation
 from shared.contracts.limits import SOCKET_FRAME_BYTES_MAX
 from shared.runtime.tenants import TenantBook
 from tests.unit.services.gateway.sockets.place import KEY, TENANT, Place
@@ -61,7 +62,10 @@ async def test_it_is_closed_when_its_token_ends(place: Place) -> None:
 
 
 @pytest.mark.parametrize("greeted", [False, True])
-async def test_it_is_closed_when_the_gateway_stops(place: Place, greeted: bool) -> None:
+async def test_it_is_closed_when_the_gateway_stops(
+    place: Place, greeted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "SOCKET_HELLO_S", 1_000)
     client = await place.connect()
     if greeted:
         await client.hello(KEY)

@@ -17,7 +17,7 @@ from services.gateway.sockets.route import ROUTES
 from shared.contracts.envelope import Message
 from shared.contracts.limits import SOCKET_ASKS_MAX
 from shared.contracts.tenants import Code
-from shared.contracts.topics import DISPOSITION_EVENTS
+from shared.contracts.topics import DISPOSITION_EVENTS, DISPOSITION_REQUESTS
 from shared.runtime.tenants import TenantBook
 from tests.support.centre import Centre
 from tests.support.socket_client import SocketClient
@@ -236,6 +236,32 @@ async def test_a_retry_after_the_socket_has_died_has_one_outcome(
     assert len(centre.log.all(DISPOSITION_EVENTS)) == 1
 
 
+async def test_a_request_whose_socket_has_died_is_carried_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with opened(Place()) as place:
+        client, _ = await place.follow()
+        begun, through = asyncio.Event(), asyncio.Event()
+        append = place.floor.log.append
+
+        async def waits(messages: Sequence[Message]) -> None:
+            begun.set()
+            await through.wait()
+            await append(messages)
+
+        monkeypatch.setattr(place.floor.log, "append", waits)
+        await client.dispose("a", "call-1", **SALE)
+        await begun.wait()
+        await client.socket.close()
+        await place.empty()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        through.set()
+        async with asyncio.timeout(10):
+            while not place.floor.told(DISPOSITION_REQUESTS):
+                await asyncio.sleep(0.001)
+
+
 async def test_answers_under_way_are_sent_when_the_gateway_stops(
     centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +288,7 @@ async def test_an_answer_that_takes_too_long_does_not_keep_the_gateway(
     await gate.asked.wait()
     await centre.client.app.shutdown()
     assert (await client.closed()).code == 1001
+    assert [message["type"] for message in client.kept] == []
     gate.through.set()
 
 
