@@ -71,7 +71,8 @@ class SocketClient:
         """
         frame = await self.socket.receive()
         if frame.type is not WSMsgType.TEXT:
-            raise Closed(self.socket.close_code, str(frame.extra or ""))
+            said = frame.data if frame.type is WSMsgType.CLOSE else self.socket.close_code
+            raise Closed(said, str(frame.extra or ""))
         message: dict[str, Any] = json.loads(frame.data)
         wrong = faults(f"socket.{message['type']}", None, {}, message)
         assert not wrong, (message, wrong)  # as /asyncapi.json has it
