@@ -34,6 +34,7 @@ from tests.support.asks import (
 )
 from tests.support.centre import Centre, running_centre
 from tests.support.documented import Documents
+from tests.support.socket_client import Closed, SocketClient
 from tests.walks.routes import DIALECTS, TABLE_OF_ALL
 
 ANSWERED_S: Final = 10.0
@@ -419,6 +420,70 @@ async def test_a_socket_that_is_refused(walk: Walk) -> None:
         spoken = (b"Sec-WebSocket-Protocol", name)
         answer = await walk.check(str(name), headers=[*walk.headers, spoken])
         assert answer.status == 400
+
+
+SAID: Final[dict[str, dict[str, Any]]] = {
+    "dispose": {
+        "call_id": OURS["call"],
+        "idempotency_key": "key",
+        "disposition": {"agent_id": OURS["agent"], "code": "Sale", "callback_at": None},
+    },
+    "extend_wrap_up": {
+        "call_id": OURS["call"],
+        "idempotency_key": "key",
+        "extension": {"agent_id": OURS["agent"], "seconds": 30},
+    },
+}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("kind", SAID)
+async def test_a_socket_with_messages_broken_in_one_place(
+    place: tuple[Centre, dict[str, str], Documents], kind: str
+) -> None:
+    """Each is answered, or closes the socket with a code that is told; it is no fault of ours."""
+    centre, known, _ = place
+    whole = {"type": kind, "id": "1", **SAID[kind]}
+    broken = list(broken_in_one_place(whole, (*VALUES, *TEXTS)))
+    broken += [(name, whole | {name: 1}) for name in ("nonsense", "$set", "a.b", "\x00", "")]
+    client: SocketClient | None = None
+    for what, message in broken:
+        if client is None:
+            client = SocketClient(await centre.client.ws_connect("/v1/socket"))
+            await client.hello(f"Bearer {known['bearer']}", topics="user.events")
+        await client.socket.send_json(message)
+        answer = await _answer_or_close(client)
+        if isinstance(answer, Closed):
+            assert answer.code == 4400, (what, answer)
+            client = None
+        else:
+            assert answer["status"] in {200, 400, 404, 409, 422}, (what, answer)
+            assert answer["id"] == message["id"]
+
+
+async def _answer_or_close(client: SocketClient) -> dict[str, Any] | Closed:
+    try:
+        return await client.take("answer")
+    except Closed as closed:
+        return closed
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "broken",
+    [value for value in (*VALUES, *TEXTS) if value is not None],
+    ids=lambda one: f"{one!r:.20}",
+)
+async def test_a_socket_with_a_broken_hello(
+    place: tuple[Centre, dict[str, str], Documents], broken: Any
+) -> None:
+    centre, known, _ = place
+    hello = {"type": "hello", "authorization": f"Bearer {known['bearer']}"}
+    for name in ("type", "authorization", "topics", "last_event_id", "nonsense"):
+        client = SocketClient(await centre.client.ws_connect("/v1/socket"))
+        await client.socket.send_json(hello | {name: broken})
+        closed = await client.closed()
+        assert closed.code in {4400, 4401, 4422}, (name, closed)
 
 
 ODD_HEADERS: Final = (

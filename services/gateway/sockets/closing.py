@@ -38,6 +38,7 @@ AWAY: Final = Close(4503, "unavailable: the log does not answer, connect again a
 CODES: Final = {
     1000: "the client has left",
     1001: "the gateway stops; answers that were ready within 3 s were sent",
+    1002: "a frame breaks the rules of WebSocket",
     1003: "a binary frame",
     1007: "a text frame is no UTF-8",
     1009: "a message is over the limit",

@@ -40,6 +40,26 @@ async def test_what_is_not_understood_closes_it(place: Place, said: Any, code: i
     await place.empty()
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\xc1\x80\0\0\0\0",  # said to be compressed
+        b"\x83\x80\0\0\0\0",  # of a kind that there is not
+        b"\x09\x80\0\0\0\0",  # a ping in parts
+        b"\x89\xfe\0\x80\0\0\0\0" + bytes(128),  # a long ping
+        b"\x80\x80\0\0\0\0",  # goes on with nothing
+    ],
+)
+async def test_what_is_no_frame_closes_it(place: Place, frame: bytes) -> None:
+    client, _ = await place.follow()
+    connection = client.socket._response.connection
+    assert connection is not None
+    assert connection.transport is not None
+    connection.transport.write(frame)
+    assert (await client.closed()).code == 1002
+    await place.empty()
+
+
 async def test_a_message_of_the_most_bytes_is_taken(place: Place) -> None:
     client, _ = await place.follow()
     said = '{"type": "x", "id": "1"'
