@@ -8,8 +8,10 @@ from aiohttp import WSMsgType
 from msgspec.structs import replace
 
 from services.gateway.sockets import conversation
+from shared.contracts.errors import Unavailable
 from shared.contracts.limits import SOCKET_FRAME_BYTES_MAX
 from shared.runtime.tenants import TenantBook
+from tests.support.socket_client import Closed
 from tests.unit.services.gateway.sockets.place import KEY, TENANT, Place
 
 pytestmark = pytest.mark.asyncio
@@ -72,6 +74,32 @@ async def test_it_is_closed_once_its_key_is_revoked(place: Place) -> None:
     place.floor.desk.tenants = TenantBook([replace(TENANT, credentials=())])  # type: ignore[misc]
     closed = await client.closed()
     assert closed.code == 4401
+    await place.empty()
+
+
+async def test_a_log_that_is_away_at_hello_closes_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: object) -> None:
+        raise Unavailable("the log is away")
+
+    monkeypatch.setattr("services.gateway.push.hub._READY_WAIT_S", 0.01)
+    monkeypatch.setattr(place.told, "ends", away)
+    with pytest.raises(Closed) as closed:
+        await place.follow()
+    assert closed.value.code == 4503
+    await place.empty()
+
+
+@pytest.mark.parametrize("where", ["let_in", "listen"])
+async def test_a_fault_of_ours_closes_it_and_is_told_as_one(
+    place: Place, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, where, None)
+    client = await place.connect()
+    await client.socket.send_json({"type": "hello", "authorization": KEY})
+    closed = await client.closed()
+    assert (closed.code, closed.reason) == (4500, "internal: this is our fault, not yours")
     await place.empty()
 
 
