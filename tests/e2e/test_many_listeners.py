@@ -83,7 +83,7 @@ async def listen(product: Product, first: bytes, *, deaf: bool = False) -> Liste
     connection = socket.socket()
     connection.setblocking(False)
     if deaf:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(connection, ("127.0.0.1", product.port))
     _, listener = await loop.create_connection(lambda: Listener(first), sock=connection)
