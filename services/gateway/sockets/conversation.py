@@ -42,7 +42,6 @@ from shared.contracts.limits import SOCKET_ASK_ID_CHARS_MAX, SOCKET_ASKS_MAX, SO
 
 CLOSE_S: Final = 1.0  # for the client to say that it has heard it
 DRAIN_S: Final = 3.0  # for answers under way: a verdict is waited for 2 s by default
-_IS_OVER: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 log: Final = structlog.get_logger()
 
@@ -212,18 +211,12 @@ class Conversation:
         Raises:
             Over: there is none any more, or it is another frame.
         """
-        while True:
-            heard: WSMessage = await self._socket.receive()
-            if heard.type is WSMsgType.TEXT:
-                return str(heard.data)
-            if heard.type in _IS_OVER:
-                raise Over(closing.LEFT)
-            if heard.type is WSMsgType.BINARY:
-                raise Over(closing.BINARY)
-            if heard.type is WSMsgType.PING:
-                await self._send(heard.data, kind=WSMsgType.PONG)
+        heard: WSMessage = await self._socket.receive()
+        if heard.type is WSMsgType.TEXT:
+            return str(heard.data)
+        raise Over(closing.BINARY if heard.type is WSMsgType.BINARY else closing.LEFT)
 
-    async def _send(self, *frames: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
+    async def _send(self, *frames: bytes) -> None:
         """Write, no faster than the client reads.
 
         Raises:
@@ -232,7 +225,7 @@ class Conversation:
         try:
             async with asyncio.timeout(WRITE_S):
                 for one in frames:
-                    await self._socket.send_frame(one, kind)
+                    await self._socket.send_frame(one, WSMsgType.TEXT)
         except ConnectionError:
             raise Over(closing.LEFT) from None
         except TimeoutError:

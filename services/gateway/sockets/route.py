@@ -42,7 +42,6 @@ async def converse(request: web.Request, desk: Desk) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
         protocols=(PROTOCOL,),
         heartbeat=HEARTBEAT_S,
-        autoping=False,  # it would wait without end for a client that does not read
         max_msg_size=SOCKET_FRAME_BYTES_MAX + 1,  # it takes what is below
         timeout=CLOSE_S,
         compress=False,
