@@ -27,6 +27,7 @@ from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.sse import ROUTES as STREAM
 from services.gateway.push.sse import end_streams
 from services.gateway.route import Route
+from services.gateway.sockets.route import ROUTES as SOCKET
 from services.gateway.toolbar.files import ROUTES as TOOLBAR
 from services.gateway.verdicts import Waiters
 from services.settings import Settings
@@ -174,4 +175,4 @@ def _layout(settings: Settings) -> Layout:
 
 
 DIALECTS: Final[Sequence[Dialect]] = (Ozonetel(), Genesys(), CareCycle(), Zipteams(), VccLive())
-MORE: Final[Sequence[Route]] = (*STREAM, *CONSOLE, *TOOLBAR)
+MORE: Final[Sequence[Route]] = (*STREAM, *SOCKET, *CONSOLE, *TOOLBAR)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache, partial
+from http import HTTPStatus
 from typing import Final
 
 import orjson
@@ -11,7 +12,7 @@ from services.gateway.asyncapi import Layout, asyncapi
 from services.gateway.connection import expect
 from services.gateway.desk import Desk
 from services.gateway.dialects.dialect import Dialect
-from services.gateway.edge import Observe, edge, ignore_request, serve
+from services.gateway.edge import OBSERVE, Observe, edge, ignore_request, serve
 from services.gateway.openapi import openapi
 from services.gateway.route import STREAM, Route
 from services.gateway.routes import (
@@ -68,6 +69,7 @@ def build_app(
     )
     table = (*NATIVE, *spoken, *more, *pages)
     app[TABLE] = table
+    app[OBSERVE] = observe
     for route in table:
         handler = serve(route, desk)
         methods: list[str] = [route.method]
@@ -83,4 +85,6 @@ def build_app(
 
 def _is_stream(route: Route) -> bool:
     """Whether an answer has no end; a HEAD of it would have none, too."""
-    return any(body.media_type == STREAM for body in route.responses.values())
+    return HTTPStatus.SWITCHING_PROTOCOLS in route.responses or any(
+        body.media_type == STREAM for body in route.responses.values()
+    )

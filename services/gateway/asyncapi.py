@@ -1,4 +1,4 @@
-"""/asyncapi.json (3.0): the topics, made from the tables that the services write by.
+"""/asyncapi.json (3.0): the topics, made from the tables that the services write by; the socket.
 
 Channels are `topics.TOPICS`, messages are `messages.MESSAGES`, schemas are those of the contract
 structs. Left out: `gateway.replies`, whose records are for the gateway that waits alone. 3.0 says
@@ -15,6 +15,7 @@ from msgspec import Struct
 from services.gateway import envelopes
 from services.gateway.openapi import product_version
 from services.gateway.schemas import REF, struct_schemas
+from services.gateway.sockets import documents as socket
 from shared.contracts.messages import MESSAGES, SWITCH, Message
 from shared.contracts.topics import GATEWAY_REPLIES, TELEPHONY_EVENTS, TOPICS, Topic, dead
 
@@ -42,6 +43,8 @@ admits them, and not everything is checked behind it. The broker's ACLs decide w
 What can't be processed goes to `<topic>.dead`, whole, with its reason, and nothing behind it \
 waits. `aftercall dead-letters` lists these and puts them back; a receipt then stands beside the \
 letter. What went back has the header `dead_put_back`, and is processed as if it came now.
+
+`socket` is no topic: it is what the gateway's WebSocket takes and tells.
 
 `gateway.replies` is left out: it carries answers to the one gateway process that waits for them, \
 and may change with any version."""
@@ -93,6 +96,7 @@ _SERVERS: Final = {
         "variables": {"gateway": {"default": "localhost:8080"}},
         "security": [{"$ref": "#/components/securitySchemes/bearer"}],
     },
+    socket.NAME: socket.SERVER,
 }
 
 
@@ -114,10 +118,12 @@ def asyncapi(layout: Layout | None = None) -> dict[str, Any]:
         "channels": {
             **{topic.name: _channel(topic, layout) for topic in topics},
             **{dead(topic.name): _dead_channel(topic, layout) for topic in decided},
+            socket.NAME: socket.channel(),
         },
         "operations": {
             **{name: one for topic in topics for name, one in _operations(topic)},
             **{name: one for topic in decided for name, one in _burials(topic)},
+            **socket.operations(),
         },
         "components": {
             "messages": {
@@ -125,9 +131,11 @@ def asyncapi(layout: Layout | None = None) -> dict[str, Any]:
                 STRUCTURED: _structured(),
                 DEAD_LETTER: _dead_letter(),
                 DEAD_RECEIPT: _dead_receipt(),
+                **socket.messages(),
             },
             "schemas": {
                 **envelopes.SCHEMAS,
+                **socket.schemas(),
                 **struct_schemas(dict.fromkeys(message.shape for message in MESSAGES)),
             },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -17,6 +18,7 @@ from shared.contracts.values import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
+KEY_HEADER: Final = "Idempotency-Key"
 FIELD_CHARS_MAX: Final = 200
 ERRORS_MAX: Final = 32
 
@@ -96,12 +98,20 @@ def idempotency_key(request: web.Request) -> str | None:
     Raises:
         Invalid: more than one, or not 1 to 255 printable ASCII characters.
     """
-    keys = request.headers.getall("Idempotency-Key", ())
+    return checked_key(request.headers.getall(KEY_HEADER, ()))
+
+
+def checked_key(keys: Sequence[str]) -> str | None:
+    """The same, of whatever stands in its place.
+
+    Raises:
+        Invalid: as `idempotency_key`.
+    """
     if not keys:
         return None
     if len(keys) > 1 or _key_matches(keys[0]) is None:
         raise Invalid(
             f"Idempotency-Key: one, of 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters",
-            [{"field": "Idempotency-Key", "detail": "breaks its shape"}],
+            [{"field": KEY_HEADER, "detail": "breaks its shape"}],
         )
     return keys[0]

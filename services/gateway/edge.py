@@ -25,6 +25,9 @@ Observe = Callable[[str, int, float], None]
 
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+OBSERVE: Final[web.AppKey[Observe]] = web.AppKey("observe")
+"""For what is asked in another way than by a request of its own."""
+
 log: Final = structlog.get_logger()
 
 
@@ -43,7 +46,7 @@ def serve(route: Route, desk: Desk) -> Served:
         check_ids(request, names)
         enter(request, desk, route)
         if route.scope is not None:
-            await desk.rates.count(what, request[FOUND].tenant, asker_of(request))
+            await desk.rates.count(what, request[FOUND].tenant, asker_of(request).name)
         if route.body_bytes_max is not None:
             request = _with_limit(request, route.body_bytes_max)
         return await route.handler(request, desk)

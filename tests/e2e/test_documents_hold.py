@@ -74,10 +74,10 @@ def _basic(user: str, password: str) -> dict[str, str]:
 
 
 CLIENTS: Final = {
-    # A stream has no end to wait for; what it refuses is in tests/walks.
+    # A stream or a socket has no end to wait for; what it refuses is in tests/walks.
     # A cursor is good only if we gave it, a code only if the tenant has it: 422.
     "an agent": Client(
-        "^/v1/(?!stream|events)",
+        "^/v1/(?!stream|socket|events)",
         AGENT,
         {
             "path.call_id": CALLS,

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.product import AGENT, ROOT, SWITCH, ClusterProduct, Product, cloud_event
+from tests.support.socket_client import SocketClient
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 
@@ -205,6 +206,16 @@ async def test_it_stops_cleanly_and_starts_again_where_it_was(centre: Centre) ->
     await centre.tell("c5", "call.disconnected")
     assert (await centre.agent("c5"))["disposition"]["code"] == "Sale"
     assert centre.product.stop() == 0
+
+
+async def test_who_is_connected_is_told_that_it_stops(centre: Centre) -> None:
+    url = f"{centre.product.url}/v1/socket"
+    async with centre.http.ws_connect(url) as greeted, centre.http.ws_connect(url) as silent:
+        await SocketClient(greeted).hello(AGENT["Authorization"])
+        stopping = asyncio.create_task(asyncio.to_thread(centre.product.stop))
+        for socket in (greeted, silent):
+            assert (await SocketClient(socket).closed()).code == 1001
+        assert await stopping == 0
 
 
 @pytest.mark.parametrize("centre", ["embedded"], indirect=True)

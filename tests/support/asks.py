@@ -94,6 +94,12 @@ def _header(value: str) -> str:
 
 
 _NATIVE: Final = {"Authorization": "Bearer {bearer}"}
+_UPGRADE: Final = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 _SWITCH: Final = {"Authorization": "Bearer {switch}"}
 _OZONETEL: Final = {"Authorization": "Bearer {token}"}
 _VCC: Final = {"Authorization": "Basic {user}:{key}"}
@@ -215,6 +221,7 @@ ASKS: Final[dict[str, tuple[Ask, ...]]] = {
         Ask("GET", "/v1/callbacks?campaign_id={campaign}&project_id={project}", _NATIVE),
     ),
     "followStream": (Ask("GET", "/v1/stream", {**_NATIVE, "Last-Event-ID": "{position}"}),),
+    "openSocket": (Ask("GET", "/v1/socket", {**_NATIVE, **_UPGRADE}),),
     "ozonetelGenerateToken": (
         Ask("POST", "/ca_apis/CAToken/generateToken", {"apiKey": "{key}"}, {"userName": "{user}"}),
     ),
@@ -288,6 +295,9 @@ ASKS: Final[dict[str, tuple[Ask, ...]]] = {
 }
 OPEN: Final = frozenset({"genesysVersion"})
 """What anybody may read who names nothing; beside it the pages and the documents."""
+
+ENDLESS: Final = frozenset({"followStream", "openSocket"})
+"""Whose good answers have no end; what they refuse and what they tell have walks of their own."""
 
 OURS: Final = {
     "tenant": "demo",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from services.callstate.topology import CallstateTopology
@@ -46,6 +47,13 @@ class _Straight:
         self._waiters.deliver(answers)
 
 
+class Uncancelled(TestServer):
+    """Handlers go on when their client leaves, as on the gateway's own listener."""
+
+    async def _make_runner(self, **settings: Any) -> web.BaseRunner:
+        return await super()._make_runner(**settings | {"handler_cancellation": False})
+
+
 class Centre:
     """See the module. `client` speaks HTTP to the gateway.
 
@@ -73,7 +81,7 @@ class Centre:
         self.app = app = build_app(self.desk, dialects=dialects, more=more)
         app[HUB] = self.hub
         serve_notifications(app, self.hub, self.desk)
-        self.client = TestClient(TestServer(app))
+        self.client = TestClient(Uncancelled(app))
         self._running: dict[str, tuple[asyncio.Event, asyncio.Task[None]]] = {}
         self._told = 0
         self._projected = bool(more)

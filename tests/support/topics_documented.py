@@ -37,8 +37,11 @@ def _validator(*path: str) -> jsonschema.Draft7Validator:
 def faults(name: str, key: str | None, headers: dict[str, str], data: Any) -> list[str]:
     """Everything by which this is not the message of this name."""
     at = ("components", "messages", name)
-    checked: list[tuple[tuple[str, ...], Any]] = [(("headers",), headers), (("payload",), data)]
-    if key is not None and "bindings" in document()["components"]["messages"][name]:
+    message = document()["components"]["messages"][name]
+    checked: list[tuple[tuple[str, ...], Any]] = [(("payload",), data)]
+    if "headers" in message:
+        checked.append((("headers",), headers))
+    if key is not None and "bindings" in message:
         checked.append((("bindings", "kafka", "key"), key))
     return [
         f"{part[-1]} {error.json_path}: {error.message}"

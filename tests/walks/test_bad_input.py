@@ -21,9 +21,20 @@ from services.gateway.app import TABLE
 from services.gateway.dialects.ozonetel.tokens import COLLECTION as TOKENS
 from services.gateway.dialects.ozonetel.tokens import LIFE_MS
 from shared.contracts.limits import BODY_BYTES_MAX
-from tests.support.asks import ASKS, OURS, Ask, fresh_token, leave, settle_in, shake_hands, tenants
+from tests.support.asks import (
+    ASKS,
+    ENDLESS,
+    OURS,
+    Ask,
+    fresh_token,
+    leave,
+    settle_in,
+    shake_hands,
+    tenants,
+)
 from tests.support.centre import Centre, running_centre
 from tests.support.documented import Documents
+from tests.support.socket_client import Closed, SocketClient
 from tests.walks.routes import DIALECTS, TABLE_OF_ALL
 
 ANSWERED_S: Final = 10.0
@@ -201,7 +212,7 @@ def routes(*, without: frozenset[str] = frozenset(), body: bool = False) -> pyte
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@routes()
+@routes(without=frozenset({"openSocket"}))
 async def test_without_its_credential(walk: Walk) -> None:
     await walk.check("none", headers=[])
     for name, value in walk.headers:
@@ -320,7 +331,7 @@ def broken_in_one_place(value: Any, instead: tuple[Any, ...]) -> Iterator[tuple[
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@routes(without=frozenset({"followStream"}))
+@routes(without=ENDLESS)
 async def test_with_an_idempotency_key_that_is_none(walk: Walk) -> None:
     for keys in ([b""], [b"a", b"a"], [b"a" * 256], [b"\xff"], ["\u00e9".encode()], [b"a\tb"]):
         headers = [*walk.headers, *((b"Idempotency-Key", key) for key in keys)]
@@ -330,7 +341,7 @@ async def test_with_an_idempotency_key_that_is_none(walk: Walk) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@routes(without=frozenset({"followStream"}))
+@routes(without=ENDLESS)
 async def test_with_odd_ids_in_the_path(walk: Walk) -> None:
     path, _, query = walk.ask.path.partition("?")
     for name in ("call", "record", "project", "customer", "device", "request"):
@@ -344,7 +355,7 @@ async def test_with_odd_ids_in_the_path(walk: Walk) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@routes(without=frozenset({"followStream"}))
+@routes(without=ENDLESS)
 async def test_with_an_odd_query(walk: Walk) -> None:
     for odd in QUERIES:
         mark = "&" if "?" in walk.ask.path else "?"
@@ -364,7 +375,7 @@ async def test_a_stream_from_nowhere(walk: Walk) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@routes(without=frozenset({"followStream"}))
+@routes(without=ENDLESS)
 async def test_what_is_not_broken_is_served(walk: Walk) -> None:
     """Else all of the above would be refused for another reason."""
     answer = await walk.check("good", refused=False)
@@ -374,9 +385,12 @@ async def test_what_is_not_broken_is_served(walk: Walk) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
-    "walk", [name for name in ROUTES if name.startswith("genesysGetNotifications")], indirect=True
+    "walk",
+    ["openSocket", *(name for name in ROUTES if name.startswith("genesysGetNotifications"))],
+    indirect=True,
 )
 async def test_a_websocket_that_is_none(walk: Walk) -> None:
+    shown = [pair for pair in walk.headers if pair[0] == b"Authorization"]
     upgrade = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")]
     for more in (
         [],
@@ -385,8 +399,91 @@ async def test_a_websocket_that_is_none(walk: Walk) -> None:
         [(b"Sec-WebSocket-Version", b"12"), (b"Sec-WebSocket-Key", b"AAAAAAAAAAAAAAAAAAAAAA==")],
         [(b"Sec-WebSocket-Version", b"\xff"), (b"Sec-WebSocket-Key", b"\xff")],
     ):
-        answer = await walk.check(str(more), headers=[*walk.headers, *upgrade, *more])
+        answer = await walk.check(str(more), headers=[*shown, *upgrade, *more])
         assert answer.status == 400
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("walk", ["openSocket"], indirect=True)
+async def test_a_socket_that_is_refused(walk: Walk) -> None:
+    """What is wrong once it is open has its close codes."""
+    upgrade = [pair for pair in walk.headers if pair[0] != b"Authorization"]
+    (shown,) = [pair for pair in walk.headers if pair[0] == b"Authorization"]
+    for value in (b"", b"Bearer", b"Bearer x", b"Basic x", shown[1] + b"x", b"Bearer \xff"):
+        answer = await walk.check(str(value), headers=[*upgrade, (shown[0], value)])
+        assert answer.status == 401, (value, answer)
+    assert (await walk.check("twice", headers=[*upgrade, shown, shown])).status == 401
+    for query in ("authorization=Bearer%20demo-key", "token=x", "topics=calls.changed", "%FF=1"):
+        answer = await walk.check(query, path=f"/v1/socket?{query}")
+        assert answer.status == 422
+    for name in (b"x", b"\xff", b"aftercall.v2", b",", b"AFTERCALL.V1"):
+        spoken = (b"Sec-WebSocket-Protocol", name)
+        answer = await walk.check(str(name), headers=[*walk.headers, spoken])
+        assert answer.status == 400
+
+
+SAID: Final[dict[str, dict[str, Any]]] = {
+    "dispose": {
+        "call_id": OURS["call"],
+        "idempotency_key": "key",
+        "disposition": {"agent_id": OURS["agent"], "code": "Sale", "callback_at": None},
+    },
+    "extend_wrap_up": {
+        "call_id": OURS["call"],
+        "idempotency_key": "key",
+        "extension": {"agent_id": OURS["agent"], "seconds": 30},
+    },
+}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("kind", SAID)
+async def test_a_socket_with_messages_broken_in_one_place(
+    place: tuple[Centre, dict[str, str], Documents], kind: str
+) -> None:
+    """Each is answered, or closes the socket with a code that is told; it is no fault of ours."""
+    centre, known, _ = place
+    whole = {"type": kind, "id": "1", **SAID[kind]}
+    broken = list(broken_in_one_place(whole, (*VALUES, *TEXTS)))
+    broken += [(name, whole | {name: 1}) for name in ("nonsense", "$set", "a.b", "\x00", "")]
+    client: SocketClient | None = None
+    for what, message in broken:
+        if client is None:
+            client = SocketClient(await centre.client.ws_connect("/v1/socket"))
+            await client.hello(f"Bearer {known['bearer']}", topics="user.events")
+        await client.socket.send_json(message)
+        answer = await _answer_or_close(client)
+        if isinstance(answer, Closed):
+            assert answer.code == 4400, (what, answer)
+            client = None
+        else:
+            assert answer["status"] in {200, 400, 404, 409, 422}, (what, answer)
+            assert answer["id"] == message["id"]
+
+
+async def _answer_or_close(client: SocketClient) -> dict[str, Any] | Closed:
+    try:
+        return await client.take("answer")
+    except Closed as closed:
+        return closed
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "broken",
+    [value for value in (*VALUES, *TEXTS) if value is not None],
+    ids=lambda one: f"{one!r:.20}",
+)
+async def test_a_socket_with_a_broken_hello(
+    place: tuple[Centre, dict[str, str], Documents], broken: Any
+) -> None:
+    centre, known, _ = place
+    hello = {"type": "hello", "authorization": f"Bearer {known['bearer']}"}
+    for name in ("type", "authorization", "topics", "last_event_id", "nonsense"):
+        client = SocketClient(await centre.client.ws_connect("/v1/socket"))
+        await client.socket.send_json(hello | {name: broken})
+        closed = await client.closed()
+        assert closed.code in {4400, 4401, 4422}, (name, closed)
 
 
 ODD_HEADERS: Final = (
@@ -397,7 +494,7 @@ ODD_HEADERS: Final = (
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@routes(without=frozenset({"followStream"}))
+@routes(without=ENDLESS)
 async def test_with_odd_headers(walk: Walk) -> None:
     """Most of them say nothing to anybody; none of them breaks anything."""
     for name in ODD_HEADERS:

@@ -18,6 +18,7 @@ from services.gateway.__main__ import MORE
 from tests.support.asks import (
     ASKS,
     CREDENTIALS,
+    ENDLESS,
     NOBODYS,
     OPEN,
     OURS,
@@ -28,12 +29,10 @@ from tests.support.asks import (
     tenants,
 )
 from tests.support.centre import Centre, running_centre
+from tests.support.socket_client import SocketClient
 from tests.walks.routes import DIALECTS, TABLE_OF_ALL
 
 pytestmark = pytest.mark.asyncio
-
-# Its answer has no end, and its position is no id; it has a test of its own.
-STREAM: Final = "followStream"
 
 _fresh: Final = (f"f-{number}" for number in count(1))
 # Ids that are new each time, and how often the asker's own call has changed by now.
@@ -92,7 +91,7 @@ def without(body: bytes, id_: str) -> bytes:
 PROBES: Final = [
     pytest.param(operation_id, ask, name, id=f"{operation_id}-{number}-{name}")
     for operation_id, asks in ASKS.items()
-    if operation_id != STREAM
+    if operation_id not in ENDLESS
     for number, ask in enumerate(asks)
     for name in sorted(ask.places() - CREDENTIALS)
 ]
@@ -116,7 +115,7 @@ async def test_every_route_of_the_table_is_walked() -> None:
     [
         pytest.param(name, ask, id=f"{name}-{number}")
         for name, asks in ASKS.items()
-        if name != STREAM
+        if name not in ENDLESS
         for number, ask in enumerate(asks)
     ],
 )
@@ -162,7 +161,9 @@ async def test_a_cursor_of_another_tenants_leads_to_nothing_of_it(both: Both, pa
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_position_of_another_tenants_leads_to_nothing_of_it(both: Both) -> None:
     """It may go on where the other stood: what it gets is its own."""
-    headers = ASKS[STREAM][0].filled(both.theirs | {"position": both.ours["position"]}).headers
+    headers = (
+        ASKS["followStream"][0].filled(both.theirs | {"position": both.ours["position"]}).headers
+    )
     async with both.centre.client.get("/v1/stream", headers=headers) as response:
         assert response.status == 200
         await both.centre.tell("demo", both.ours["call"], "call.held")
@@ -173,6 +174,44 @@ async def test_a_position_of_another_tenants_leads_to_nothing_of_it(both: Both) 
                 heard += await response.content.readline()
     assert b'"tenant":"other"' in heard
     assert b'"tenant":"demo"' not in heard
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("kind", ["dispose", "extend_wrap_up"])
+async def test_a_socket_takes_nothing_of_another_tenants(both: Both, kind: str) -> None:
+    theirs = both.theirs
+    bodies: dict[str, Any] = {
+        "dispose": {"disposition": {"agent_id": theirs["agent"], "code": "Sale"}},
+        "extend_wrap_up": {"extension": {"agent_id": theirs["agent"], "seconds": 30}},
+    }
+    before = both.kept("demo")
+    async with both.centre.client.ws_connect("/v1/socket") as socket:
+        client = SocketClient(socket)
+        await client.hello(f"Bearer {theirs['bearer']}")
+        answers = []
+        for world in (both.ours, NOBODYS):
+            asked = {"type": kind, "id": "1", "call_id": world["ended"], **bodies[kind]}
+            await socket.send_json(asked)
+            answer = await client.answer("1")
+            answer["body"].pop("request_id", None)
+            answers.append(answer)
+    assert answers[0] == answers[1]
+    assert answers[0]["status"] == 404
+    assert await both.centre.desk.settling.history()
+    assert both.kept("demo") == before
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_socket_tells_nothing_of_another_tenants(both: Both) -> None:
+    async with both.centre.client.ws_connect("/v1/socket") as socket:
+        client = SocketClient(socket)
+        await client.hello(f"Bearer {both.theirs['bearer']}", last_event_id=both.ours["position"])
+        await both.centre.tell("demo", both.ours["call"], "call.retrieved")
+        await both.centre.tell("other", both.theirs["call"], "call.retrieved")
+        told: list[Any] = []
+        while "call.retrieved" not in str(told):
+            told.append((await client.event())["event"])
+    assert {event["tenant"] for event in told} == {"other"}
 
 
 _BEARER: Final = {"Authorization": "Bearer {bearer}"}

@@ -65,25 +65,35 @@ function message(channel, name, api) {
   const key = told.bindings ? whole(told.bindings.kafka.key, api) : null;
   const writers = told["x-written-by"].join(", ");
   const examples = (told.examples || []).flatMap((one) => [
-    element("h3", {}, "Example: headers"), shown(one.headers),
-    element("h3", {}, "Example: data"), shown(one.payload),
+    ...(one.headers ? [element("h3", {}, "Example: headers"), shown(one.headers)] : []),
+    element("h3", {}, told.headers ? "Example: data" : "Example"), shown(one.payload),
   ]);
   return element("details", { id: channel + "/" + name },
     element("summary", {}, code(told.title), " ", words(told.summary)),
     element("div", {},
       element("p", {}, "Written by " + writers + ". ",
         key ? words("Key: " + key.description + ".") : ""),
-      ...fields("Data", told.payload, api), ...examples,
+      ...fields(told.headers ? "Data" : "Fields", told.payload, api), ...examples,
       ...fields("Headers", told.headers, api)));
+}
+
+// Paragraphs; one whose lines begin with dashes is a list.
+function described(text) {
+  return text.split("\n\n").map((part) => part.startsWith("- ")
+    ? element("ul", {}, ...part.split("\n").map((line) => element("li", {}, words(line.slice(2)))))
+    : element("p", {}, words(part)));
 }
 
 function topic(name, api) {
   const channel = api.channels[name];
-  const { partitions } = channel.bindings.kafka;
+  const { kafka } = channel.bindings;
   const address = channel.address === name ? "" : " On the broker: " + channel.address + ".";
+  const said = kafka
+    ? channel.description + address + " Partitions: " + kafka.partitions + "."
+    : "At `" + channel.address + "`. " + channel.description;
   return element("section", { "aria-labelledby": name },
     element("h2", { id: name }, code(name)),
-    element("p", {}, words(channel.description + address + " Partitions: " + partitions + ".")),
+    ...described(said),
     ...Object.keys(channel.messages).map((one) => message(name, one, api)));
 }
 

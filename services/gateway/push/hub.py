@@ -30,6 +30,10 @@ _READY_WAIT_S: Final = 5.0
 _logger: Final = structlog.get_logger()
 
 
+class NoPlace(Unavailable):
+    """As many follow as may."""
+
+
 class Hub:
     """See the module. `run` is one task for the life of the gateway."""
 
@@ -44,6 +48,7 @@ class Hub:
         # By tenant, and within it by the agent it is about; None: everybody.
         self._live: dict[str, dict[str | None, list[LiveQueue]]] = {}
         self._closed = False
+        self._closing = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the log until cancelled; a log that does not answer is asked again."""
@@ -60,6 +65,7 @@ class Hub:
     def close(self) -> None:
         """Turn new clients away, and let each of those here end by itself."""
         self._closed = True
+        self._closing.set()
         for queue in self._clients:
             queue.close()
         self._wanted.set()
@@ -86,6 +92,10 @@ class Hub:
         if self._position is None and not self._closed:
             await until(self._moved, _READY_WAIT_S)
 
+    async def closing(self) -> None:
+        """Wait until the gateway stops."""
+        await self._closing.wait()
+
     async def moved(self, wait_s: float) -> None:
         """Wait until the hub has moved or closed, no longer than `wait_s`."""
         await until(self._moved, wait_s)
@@ -94,10 +104,13 @@ class Hub:
         """Take a place among the clients, to be given back by `leave`.
 
         Raises:
-            Unavailable: there is none, or the gateway stops.
+            NoPlace: there is none.
+            Unavailable: the gateway stops.
         """
-        if self._closed or len(self._clients) >= STREAM_CLIENTS_MAX:
-            raise Unavailable("no more clients can follow the stream")
+        if self._closed:
+            raise Unavailable("the gateway stops")
+        if len(self._clients) >= STREAM_CLIENTS_MAX:
+            raise NoPlace("no more clients can follow the stream")
         self._clients.add(queue)
         self._wanted.set()
 

@@ -7,27 +7,30 @@ Source: WHATWG HTML, section 9.2 "Server-sent events".
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from services.gateway.desk import Desk
-from services.gateway.problems import Invalid
-from services.gateway.push.follower import Follower, follow
+from services.gateway.push.follower import Follower
 from services.gateway.push.hub import HUB
-from services.gateway.push.position import POSITION_CHARS_MAX, Position
+from services.gateway.push.listening import (
+    WRITE_S,
+    asked_position,
+    asked_topics,
+    follow_for,
+    listen,
+)
+from services.gateway.push.position import POSITION_CHARS_MAX
 from services.gateway.push.queue import Closing, TooSlow
 from services.gateway.push.told import dropped
 from services.gateway.queries import Query
-from services.gateway.route import FOUND, SHARED, STREAM, TOOLBAR, Body, Parameter, Route
-from services.gateway.toolbar.entering import agent_of
-from shared.contracts.errors import Refused, Unavailable
+from services.gateway.route import FOUND, SHARED, STREAM, Body, Parameter, Route
+from services.gateway.toolbar.entering import asker_of
+from shared.contracts.errors import Unavailable
 from shared.contracts.topics import TOLD
 
-HEARTBEAT_S: Final = 15.0
-LOOK_S: Final = 1.0  # a client that has left keeps its place no longer than this
-WRITE_S: Final = 20.0  # a client that takes nothing for so long is gone
-EVENTS_PER_WRITE_MAX: Final = 64
 TOPICS: Final = Parameter(
     "topics", f"any of {', '.join(TOLD)}, separated by commas; all by default"
 )
@@ -55,89 +58,47 @@ async def stream(request: web.Request, desk: Desk) -> web.StreamResponse:
         Unavailable: too many clients, or the log does not answer.
     """
     query = Query(request, TOPICS, SINCE)
-    topics, since = asked_topics(query), asked_position(request, query)
-    tenant = request[FOUND].tenant.id
-    try:
-        follower = await follow(request.app[HUB], tenant, topics, since, agent=agent_of(request))
-    except ValueError as error:
-        raise Refused("bad_request", str(error)) from None
+    topics = asked_topics(query.text("topics"))
+    # The header of a client that reconnects wins over the address.
+    since = query.text("last_event_id", POSITION_CHARS_MAX)
+    position = asked_position(request.headers.get(LAST_EVENT_ID.name) or since)
+    asker = asker_of(request)
+    follower = await follow_for(request.app[HUB], asker, topics, position)
     response = web.StreamResponse(headers={**_HEADERS, **request.get(SHARED, {})})
     try:
         with contextlib.suppress(ConnectionError, TimeoutError):
             await response.prepare(request)
-            await _send_all(response, follower, request, desk)
+            await _send_all(response, follower, request, lambda: asker.stands(desk))
     finally:
         follower.leave()
     return response
-
-
-def asked_topics(query: Query) -> frozenset[str]:
-    """The topics of `?topics=a,b`; all of them without it.
-
-    Raises:
-        Invalid: one of them is no topic that clients may follow.
-    """
-    asked = query.text("topics")
-    topics = frozenset(TOLD if asked is None else asked.split(","))
-    if not topics <= frozenset(TOLD):
-        detail = f"any of {', '.join(TOLD)}"
-        raise Invalid(f"query parameter topics: {detail}", [{"field": "topics", "detail": detail}])
-    return topics
-
-
-def asked_position(request: web.Request, query: Query) -> Position | None:
-    """Where to go on; the header of a client that reconnects wins over the address.
-
-    Raises:
-        Refused: `bad_request`: not a position of ours.
-    """
-    text = query.text("last_event_id", POSITION_CHARS_MAX)
-    text = request.headers.get(LAST_EVENT_ID.name) or text
-    if text is None:
-        return None
-    try:
-        return Position.parse(text)
-    except ValueError as error:
-        raise Refused("bad_request", str(error)) from None
 
 
 async def _send_all(
     response: web.StreamResponse,
     follower: Follower,
     request: web.Request,
-    desk: Desk,
+    stands: Callable[[], bool],
 ) -> None:
     """Write until it ends; the last frame says why, where the client can still hear it."""
-    found = request[FOUND]
+
+    def there() -> bool:
+        return request.transport is not None and stands()
+
     # The id comes at once: who is cut off before the first event can resume as well.
     await _write(response, request, _HELLO + _id_line(follower))
-    quiet_since = now = asyncio.get_running_loop().time()
     try:
-        while request.transport is not None and _stands(request, desk):
-            wait_s = min(LOOK_S, max(0.0, quiet_since + HEARTBEAT_S - now))
-            told = await follower.take(events_max=EVENTS_PER_WRITE_MAX, wait_s=wait_s)
-            now = asyncio.get_running_loop().time()
-            if told:
-                await _write(response, request, b"".join(one.frame for one in told))
-            elif now - quiet_since >= HEARTBEAT_S:
-                await _write(response, request, b": heartbeat\n" + _id_line(follower))
-            else:
-                continue
-            quiet_since = now
+        async with contextlib.aclosing(listen(follower, there)) as batches:
+            async for told in batches:
+                frames = b"".join(one.frame for one in told)
+                await _write(response, request, frames or b": heartbeat\n" + _id_line(follower))
     except TooSlow:
-        now_ms = request.app[HUB].clock.now_ms()
-        await _write(response, request, dropped(found.tenant.id, follower.position, now_ms))
+        tenant, now_ms = request[FOUND].tenant, request.app[HUB].clock.now_ms()
+        await _write(response, request, dropped(tenant.id, follower.position, now_ms))
     except Closing:
         await _write(response, request, b": closing\n\n")
     except Unavailable:
         await _write(response, request, b": the log does not answer\n\n")
-
-
-def _stands(request: web.Request, desk: Desk) -> bool:
-    """Whether what the request came with would still be let in."""
-    claims = request.get(TOOLBAR)
-    over = claims is not None and desk.clock.now_ms() >= claims.expires_ms
-    return not over and desk.tenants.stands(request[FOUND])
 
 
 def _id_line(follower: Follower) -> bytes:

@@ -1,4 +1,4 @@
-"""A told record on its way to clients, and the bytes of its server-sent event.
+"""A told record on its way to clients, and the bytes of its event, server-sent or a message.
 
 The hub makes one `Told` per record and hands the same one to every client, so that the CloudEvent
 is written as JSON once however many listen. Source of the frame: WHATWG HTML, section 9.2.
@@ -66,6 +66,17 @@ class Told:
     def frame(self) -> bytes:
         """`event`, `id` and `data` lines, made at the first call."""
         return frame(self.event.type, as_json(self.event), self.position.text())
+
+    @cached_property
+    def message(self) -> bytes:
+        """The same for a socket: one object, made at the first call."""
+        return orjson.dumps(
+            {
+                "type": "event",
+                "id": self.position.text(),
+                "event": orjson.Fragment(as_json(self.event)),
+            }
+        )
 
 
 def tell(record: Record, position: Position) -> Told | None:

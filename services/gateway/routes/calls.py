@@ -11,7 +11,7 @@ from services.gateway.models import CallsPage, CallView, CodesView, HistoryView
 from services.gateway.problems import Invalid
 from services.gateway.queries import AGENT, CURSOR, LIMIT, Query, bad_cursor
 from services.gateway.route import FOUND, JSON, Body, Parameter, Route
-from services.gateway.toolbar.entering import agent_of, bound_agent
+from services.gateway.toolbar.entering import agent_of, asker_of
 from shared.contracts.calls import Phase
 from shared.contracts.errors import Refused
 from shared.contracts.tenants import Code
@@ -25,7 +25,7 @@ async def list_calls(request: web.Request, desk: Desk) -> web.Response:
     """One page of calls, newest first."""
     query = Query(request, *_FILTERS)
     phase, limit = query.text("phase"), query.limit()
-    agent_id = bound_agent(request, query.id("agent_id"))
+    agent_id = asker_of(request).bound(query.id("agent_id"))
     if phase is not None and phase not in PHASES:
         raise Invalid(f"phase: one of {PHASES}", [{"field": "phase", "detail": "not a phase"}])
     cursor = query.cursor()

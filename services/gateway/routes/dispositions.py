@@ -1,18 +1,19 @@
 """`POST /v1/calls/{call_id}/disposition`: the one write that everything else is about."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from services.gateway.admission import Asked
-from services.gateway.bodies import answer, checked, idempotency_key, read_json
+from services.gateway.bodies import KEY_HEADER, answer, checked, checked_key, read_json
 from services.gateway.call_json import verdict_json
 from services.gateway.desk import Desk
 from services.gateway.models import DispositionBody, PendingView, RequestView, VerdictView
 from services.gateway.queries import Query
 from services.gateway.route import FOUND, Body, Parameter, Route
-from services.gateway.toolbar.entering import agent_of, bound_agent
+from services.gateway.toolbar.entering import Asker, agent_of, asker_of
 from shared.contracts.dispositions import Outcome, Policy
 from shared.contracts.errors import Refused
 from shared.contracts.instants import from_wire
@@ -20,7 +21,7 @@ from shared.contracts.tenants import Tenant
 
 DIALECT: Final = "native"
 IDEMPOTENCY_KEY: Final = Parameter(
-    "Idempotency-Key",
+    KEY_HEADER,
     "1 to 255 printable ASCII characters; a retry with the same key is never applied twice",
     place="header",
     schema={"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
@@ -28,11 +29,28 @@ IDEMPOTENCY_KEY: Final = Parameter(
 
 
 async def dispose(request: web.Request, desk: Desk) -> web.Response:
-    """Ask for a disposition and wait for the verdict."""
-    tenant = request[FOUND].tenant
-    body = checked(DispositionBody, await read_json(request))
-    bound_agent(request, body.agent_id)
-    asked = _asked(request.match_info["call_id"], body, tenant, idempotency_key(request))
+    """See `ask`."""
+    body = await read_json(request)
+    keys = request.headers.getall(KEY_HEADER, ())
+    return await ask(desk, asker_of(request), request.match_info["call_id"], body, keys)
+
+
+async def ask(
+    desk: Desk, asker: Asker, call_id: str, body: Any, keys: Sequence[str]
+) -> web.Response:
+    """Ask for a disposition and wait for the verdict.
+
+    Args:
+        desk: the desk.
+        asker: who asks.
+        call_id: an id.
+        body: JSON that may be a `DispositionBody`.
+        keys: the client's own idempotency key, if it has one.
+    """
+    tenant = asker.found.tenant
+    said = checked(DispositionBody, body)
+    asker.bound(said.agent_id)
+    asked = _asked(call_id, said, tenant, checked_key(keys))
     verdict = await desk.dispose(tenant, asked)
     if verdict.outcome is not Outcome.PENDING:
         return answer(verdict_json(verdict))
@@ -81,35 +99,34 @@ def _asked(call_id: str, body: DispositionBody, tenant: Tenant, key: str | None)
     )
 
 
-ROUTES: Final = (
-    Route(
-        method="POST",
-        path="/v1/calls/{call_id}/disposition",
-        handler=dispose,
-        operation_id="disposeCall",
-        summary="Say how a call has ended, for one agent: at any moment of the call",
-        scope="disposition:write",
-        toolbar=True,
-        request=DispositionBody,
-        parameters=(IDEMPOTENCY_KEY,),
-        responses={
-            200: Body("The verdict", VerdictView),
-            202: Body(
-                "No verdict yet", PendingView, headers={"Location": "where the verdict will be"}
-            ),
-        },
-        refuses=(
-            "unknown_call",
-            "agent_not_on_call",
-            "already_disposed",
-            "validation",
-            "invalid_disposition",
-            "callback_required",
-            "idempotency_conflict",
-            "too_many_requests",
-            "unavailable",
-        ),
+DISPOSE: Final = Route(
+    method="POST",
+    path="/v1/calls/{call_id}/disposition",
+    handler=dispose,
+    operation_id="disposeCall",
+    summary="Say how a call has ended, for one agent: at any moment of the call",
+    scope="disposition:write",
+    toolbar=True,
+    request=DispositionBody,
+    parameters=(IDEMPOTENCY_KEY,),
+    responses={
+        200: Body("The verdict", VerdictView),
+        202: Body("No verdict yet", PendingView, headers={"Location": "where the verdict will be"}),
+    },
+    refuses=(
+        "unknown_call",
+        "agent_not_on_call",
+        "already_disposed",
+        "validation",
+        "invalid_disposition",
+        "callback_required",
+        "idempotency_conflict",
+        "too_many_requests",
+        "unavailable",
     ),
+)
+ROUTES: Final = (
+    DISPOSE,
     Route(
         method="GET",
         path="/v1/requests/{request_id}",

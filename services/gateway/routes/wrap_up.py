@@ -5,18 +5,19 @@ after wrap-up began.
 """
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from services.gateway.admission import digest
-from services.gateway.bodies import answer, checked, idempotency_key, read_json
+from services.gateway.bodies import KEY_HEADER, answer, checked, checked_key, read_json
 from services.gateway.desk import SOURCE, Desk
 from services.gateway.models import ExtendedView, ExtensionBody, PendingExtensionView
-from services.gateway.route import FOUND, Body, Route
+from services.gateway.route import Body, Route
 from services.gateway.routes.dispositions import IDEMPOTENCY_KEY
-from services.gateway.toolbar.entering import bound_agent
+from services.gateway.toolbar.entering import Asker, asker_of
 from shared.contracts.calls import Call, EventOutcome, Phase
 from shared.contracts.envelope import Event
 from shared.contracts.errors import Refused
@@ -30,13 +31,30 @@ _NOT_IN_WRAP_UP: Final = "not_in_wrap_up"
 
 
 async def extend(request: web.Request, desk: Desk) -> web.Response:
-    """Move the deadline of one agent's wrap-up; answered once callstate has."""
-    tenant, call_id = request[FOUND].tenant, request.match_info["call_id"]
-    body = checked(ExtensionBody, await read_json(request))
-    bound_agent(request, body.agent_id)
-    event_id = _event_id(tenant, call_id, idempotency_key(request))
-    _refuse_strangers(await _call(desk, tenant, call_id), body.agent_id)
-    data = WrapUpExtended(agent_id=body.agent_id, seconds=body.seconds)
+    """See `ask`."""
+    body = await read_json(request)
+    keys = request.headers.getall(KEY_HEADER, ())
+    return await ask(desk, asker_of(request), request.match_info["call_id"], body, keys)
+
+
+async def ask(
+    desk: Desk, asker: Asker, call_id: str, body: Any, keys: Sequence[str]
+) -> web.Response:
+    """Move the deadline of one agent's wrap-up; answered once callstate has.
+
+    Args:
+        desk: the desk.
+        asker: who asks.
+        call_id: an id.
+        body: JSON that may be an `ExtensionBody`.
+        keys: the client's own idempotency key, if it has one.
+    """
+    tenant = asker.found.tenant
+    wish = checked(ExtensionBody, body)
+    asker.bound(wish.agent_id)
+    event_id = _event_id(tenant, call_id, checked_key(keys))
+    _refuse_strangers(await _call(desk, tenant, call_id), wish.agent_id)
+    data = WrapUpExtended(agent_id=wish.agent_id, seconds=wish.seconds)
     event = Event(
         id=event_id,
         source=SOURCE,
@@ -50,7 +68,7 @@ async def extend(request: web.Request, desk: Desk) -> web.Response:
     if told is None:
         return answer({"outcome": "pending"}, status=202)
     call = await desk.stored(tenant, call_id)
-    return answer(_extended(told[0], call, body.agent_id))
+    return answer(_extended(told[0], call, wish.agent_id))
 
 
 async def _call(desk: Desk, tenant: Tenant, call_id: str) -> Call | None:
@@ -88,28 +106,27 @@ def _extended(told: EventOutcome, call: Call | None, agent_id: str) -> dict[str,
     return {name: value for name, value in shown.items() if value is not None}
 
 
-ROUTES: Final = (
-    Route(
-        method="POST",
-        path="/v1/calls/{call_id}/wrap-up-extension",
-        handler=extend,
-        operation_id="extendWrapUp",
-        summary="More time for an agent's wrap-up, at most 24 h in all",
-        scope="disposition:write",
-        toolbar=True,
-        request=ExtensionBody,
-        parameters=(IDEMPOTENCY_KEY,),
-        responses={
-            200: Body("The deadline as it is now", ExtendedView),
-            202: Body("In the log, and not yet known to be applied", PendingExtensionView),
-        },
-        refuses=(
-            "unknown_call",
-            "agent_not_on_call",
-            "not_in_wrap_up",
-            "validation",
-            "too_many_requests",
-            "unavailable",
-        ),
+EXTEND: Final = Route(
+    method="POST",
+    path="/v1/calls/{call_id}/wrap-up-extension",
+    handler=extend,
+    operation_id="extendWrapUp",
+    summary="More time for an agent's wrap-up, at most 24 h in all",
+    scope="disposition:write",
+    toolbar=True,
+    request=ExtensionBody,
+    parameters=(IDEMPOTENCY_KEY,),
+    responses={
+        200: Body("The deadline as it is now", ExtendedView),
+        202: Body("In the log, and not yet known to be applied", PendingExtensionView),
+    },
+    refuses=(
+        "unknown_call",
+        "agent_not_on_call",
+        "not_in_wrap_up",
+        "validation",
+        "too_many_requests",
+        "unavailable",
     ),
 )
+ROUTES: Final = (EXTEND,)

@@ -4,7 +4,7 @@ Only the routes that a toolbar uses are shared; there are no cookies, so credent
 allowed. Source: WHATWG Fetch, section 3.3 "CORS protocol".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from shared.contracts.tenants import Tenant
@@ -44,15 +44,12 @@ def preflight(
     }
 
 
-def may_ask(origins: Sequence[str], host: str, tenant: Tenant) -> bool:
-    """Whether a token of this tenant may come from there.
+def may_ask(origins: Sequence[str], host: str, listed: Collection[str]) -> bool:
+    """Whether a credential may come from there.
 
     Args:
         origins: as the browser says it; none: no browser, or a page of ours that only reads.
         host: what the request was sent to; a page of ours has it as its own.
-        tenant: the token's.
+        listed: other origins that may: of a token its tenant's `toolbar_origins`.
     """
-    return all(
-        origin in tenant.toolbar_origins or origin.partition("://")[2] == host.lower()
-        for origin in origins
-    )
+    return all(origin in listed or origin.partition("://")[2] == host.lower() for origin in origins)

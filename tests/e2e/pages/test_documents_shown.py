@@ -12,6 +12,7 @@ import pytest_asyncio
 from services.gateway.__main__ import DIALECTS, MORE
 from services.gateway.app import TABLE, build_app
 from services.gateway.openapi import template
+from services.gateway.sockets.documents import messages
 from shared.contracts.messages import MESSAGES
 from shared.contracts.topics import GATEWAY_REPLIES, TOPICS
 from tests.support.chromium import chromium, page
@@ -47,6 +48,9 @@ async def test_the_page_of_the_topics_shows_each_message_and_opens_the_one_that_
         assert f'<h2 id="{name}">' in shown
     for message in MESSAGES:
         assert f'<details id="{message.topic}/{message.name}"' in shown
+    for said in messages():
+        assert f'<details id="socket/{said}"' in shown
+    assert "At <code>/v1/socket</code>." in shown
     assert opened(shown) == ["calls.changed/call.changed"]
     for what in ("wrap_up_ends_at", "ce_sequence", "date-time", "{tenant}:{call id}"):
         assert what in html.unescape(shown)

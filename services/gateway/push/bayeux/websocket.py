@@ -11,6 +11,7 @@ from services.gateway.push.bayeux.messages import read_messages
 from services.gateway.push.bayeux.protocol import HELD_S, Bayeux, Held
 from services.gateway.push.bayeux.session import Owner
 from services.gateway.push.bayeux.sessions import Full, Places
+from services.gateway.push.upgrade import upgrade
 from services.gateway.route import LISTENED
 from shared.contracts.limits import (
     BAYEUX_BODY_BYTES_MAX,
@@ -58,7 +59,7 @@ class Sockets:
         conversation = _Conversation(socket, self._bayeux, ask, url)
         self._open.add(conversation)
         try:
-            await _upgrade(socket, request)
+            await upgrade(socket, request)
             await conversation.run()
         finally:
             self._open.discard(conversation)
@@ -68,13 +69,6 @@ class Sockets:
     async def close(self) -> None:
         """Close all; what is held has been let go by then, and is sent first."""
         await asyncio.gather(*(one.close() for one in tuple(self._open)), return_exceptions=True)
-
-
-async def _upgrade(socket: web.WebSocketResponse, request: web.Request) -> None:
-    try:
-        await socket.prepare(request)
-    except UnicodeError:  # it would repeat a header that is not even text
-        raise web.HTTPBadRequest from None
 
 
 class _Conversation:

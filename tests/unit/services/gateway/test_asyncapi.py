@@ -11,7 +11,10 @@ import services
 import shared
 from services.callstate.topology import CallstateTopology
 from services.gateway.asyncapi import DEAD_LETTER, DEAD_RECEIPT, STRUCTURED, Layout, asyncapi
-from services.gateway.envelopes import DEAD_REASONS
+from services.gateway.envelopes import DEAD_REASONS, SCHEMAS
+from services.gateway.schemas import struct_schemas
+from services.gateway.sockets.documents import NAME as SOCKET
+from services.gateway.sockets.documents import schemas
 from services.worker.topology import WorkerTopology
 from shared.adapters.tenants_file import FileTenantDirectory
 from shared.contracts.dispositions import DispositionTold
@@ -32,6 +35,7 @@ from tests.unit.services.gateway.test_documents import references
 
 NAMES: Final = tuple(document()["components"]["messages"])
 OTHERS: Final = {STRUCTURED, DEAD_LETTER, DEAD_RECEIPT}  # that are told by no shape of ours
+SAID: Final = tuple(name for name in NAMES if name.startswith(f"{SOCKET}."))
 TOPOLOGIES: Final = (CallstateTopology(FileTenantDirectory([])), WorkerTopology())
 LITERAL: Final = re.compile(r'Poison\(\s*"([a-z_]+)"')
 
@@ -40,7 +44,7 @@ def test_every_topic_but_the_replies_is_a_channel_and_so_is_where_its_dead_lette
     decided = {topic for topology in TOPOLOGIES for topic in topology.topics}
     assert set(document()["channels"]) == (set(TOPICS) - {GATEWAY_REPLIES}) | set(
         map(dead, decided)
-    )
+    ) | {SOCKET}
     assert f"`{GATEWAY_REPLIES}` is left out" in document()["info"]["description"]
 
 
@@ -65,7 +69,7 @@ def test_no_two_messages_have_one_name() -> None:
         "callback.due.of_subject",
         "callback.timer_due.of_subject",
     }
-    assert set(NAMES) == {message.name for message in MESSAGES} | OTHERS
+    assert set(NAMES) == {message.name for message in MESSAGES} | OTHERS | set(SAID)
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -86,10 +90,24 @@ def test_each_message_has_an_example_that_is_as_its_schemas_say(name: str) -> No
     examples = document()["components"]["messages"][name]["examples"]
     assert examples
     for example in examples:
-        assert faults(name, None, example["headers"], example["payload"]) == []
+        assert faults(name, None, example.get("headers", {}), example["payload"]) == []
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in OTHERS])
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_said_on_a_socket_is_one_message_of_it_alone(name: str) -> None:
+    assert set(document()["channels"][SOCKET]["messages"]) == set(SAID)
+    for example in document()["components"]["messages"][name]["examples"]:
+        assert [other for other in SAID if not faults(other, None, {}, example["payload"])] == [
+            name
+        ]
+
+
+def test_the_sockets_schemas_hide_none_of_the_topics() -> None:
+    topics = struct_schemas(dict.fromkeys(message.shape for message in MESSAGES))
+    assert not schemas().keys() & (topics.keys() | SCHEMAS.keys())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in {*OTHERS, *SAID}])
 def test_an_example_of_one_message_is_none_of_another_on_its_topic(name: str) -> None:
     (message,) = [one for one in MESSAGES if one.name == name]
     (example,) = document()["components"]["messages"][name]["examples"]
@@ -170,6 +188,9 @@ def test_every_reason_of_a_dead_letter_is_named() -> None:
 def test_a_deployment_has_its_own_addresses_and_partitions() -> None:
     made = asyncapi(Layout("cluster", "eu.", 48))
     for name, channel in made["channels"].items():
+        if name == SOCKET:
+            assert channel["address"] == "/v1/socket"
+            continue
         assert channel["address"] == f"eu.{name}"
         assert channel["bindings"]["kafka"]["topic"] == f"eu.{name}"
         assert channel["bindings"]["kafka"]["partitions"] == 48

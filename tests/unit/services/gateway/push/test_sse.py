@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from services.gateway.app import build_app
 from services.gateway.desk import Desk
 from services.gateway.problems import explain
-from services.gateway.push import sse
+from services.gateway.push import listening, sse
 from services.gateway.push.hub import HUB, Hub
 from services.gateway.push.position import Position
 from services.gateway.push.told import DROPPED, GAP, Told
@@ -24,6 +24,7 @@ from shared.contracts.tenants import Credential, Tenant
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TELEPHONY_EVENTS, TOLD
 from shared.runtime.ports import TopicPartition
 from shared.runtime.tenants import Found, TenantBook
+from tests.support.centre import Uncancelled
 from tests.support.clock import FakeClock
 from tests.unit.services.gateway.floor import NATIVE, Floor
 from tests.unit.services.gateway.push.followed import ForgetfulLog, tell, tell_many, tell_of
@@ -44,13 +45,6 @@ async def as_the_gateway_does(
         return await handler(request)
     except (AftercallError, web.HTTPException) as error:
         return explain(error).response()
-
-
-class Uncancelled(TestServer):
-    """Handlers go on when their client leaves, as on the gateway's own listener."""
-
-    async def _make_runner(self, **settings: Any) -> web.BaseRunner:
-        return await super()._make_runner(**settings | {"handler_cancellation": False})
 
 
 @pytest.fixture
@@ -210,7 +204,7 @@ async def test_a_gap_comes_first_and_moves_the_client_on(client: Client, log: Fo
 async def test_silence_is_broken_by_a_heartbeat_with_the_position(
     client: Client, log: ForgetfulLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(listening, "HEARTBEAT_S", 0.01)
     response = await follow(client)
     await block(response)
     tell(log, 1, tenant="other")
@@ -247,7 +241,7 @@ async def test_a_slow_reader_hears_why_it_ends(client: Client, log: ForgetfulLog
 async def test_a_place_is_free_again_when_its_client_leaves(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(listening, "HEARTBEAT_S", 0.01)
     response = await follow(client)
     await block(response)
     assert client.app[HUB].clients == 1
@@ -260,7 +254,7 @@ async def test_a_place_is_free_again_when_its_client_leaves(
 async def test_a_stream_ends_once_its_key_is_revoked(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "LOOK_S", 0.01)
+    monkeypatch.setattr(listening, "LOOK_S", 0.01)
     response = await follow(client)
     await block(response)
     client.app[TENANTS].tenants = TenantBook([Tenant(id="demo")])
@@ -292,7 +286,7 @@ async def test_a_log_that_fails_ends_the_stream_for_the_client_to_resume(
 async def test_a_client_that_leaves_gives_its_place_back(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "LOOK_S", 0.01)
+    monkeypatch.setattr(listening, "LOOK_S", 0.01)
     hub = client.app[HUB]
     response = await follow(client)
     assert hub.clients == 1
@@ -304,7 +298,7 @@ async def test_a_client_that_leaves_gives_its_place_back(
 
 @pytest.mark.asyncio
 async def test_a_stream_ends_when_its_token_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "LOOK_S", 0.01)
+    monkeypatch.setattr(listening, "LOOK_S", 0.01)
     floor = Floor()
     hub = Hub(floor.log, floor.clock)
     app = build_app(floor.desk, more=sse.ROUTES)

@@ -50,4 +50,4 @@ def test_a_preflight_names_what_a_toolbar_sends() -> None:
     ],
 )
 def test_a_token_comes_from_its_tenants_pages_or_from_ours(origins: list[str], may: bool) -> None:
-    assert may_ask(origins, "GATE.example:8080", OURS) == may
+    assert may_ask(origins, "GATE.example:8080", OURS.toolbar_origins) == may

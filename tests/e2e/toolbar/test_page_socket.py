@@ -1,0 +1,133 @@
+"""`GET /v1/socket` from pages in Chromium: of the gateway, of a listed origin, of another one."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import yaml
+from aiohttp import web
+from playwright.async_api import Page
+
+from tests.support.browser import chromium
+from tests.support.parts import PartMissing
+from tests.support.product import AGENT, DEMO_TENANTS, SWITCH, Product, cloud_event, free_port
+
+PORT: Final = free_port()
+LISTED: Final = f"http://127.0.0.1:{PORT}"
+OTHER: Final = f"http://localhost:{PORT}"  # the same pages, and another origin
+CALL: Final = "page-1"
+# Says hello, disposes once it is ready, and tells all that it heard once it knows the outcome.
+SCRIPT: Final = """([url, authorization, call]) => new Promise((resolve) => {
+  const heard = [];
+  const socket = new WebSocket(url, ["aftercall.v1"]);
+  socket.onopen = () => socket.send(JSON.stringify({type: "hello", authorization}));
+  socket.onclose = ({code, reason}) => resolve({heard, code, reason});
+  socket.onmessage = ({data}) => {
+    const message = JSON.parse(data);
+    heard.push(message);
+    if (message.type === "ready") socket.send(JSON.stringify({
+      type: "dispose", id: "1", call_id: call, disposition: {agent_id: "agent-1", code: "Sale"}}));
+    if (["answer", "event"].every((type) => heard.some((one) => one.type === type))) socket.close();
+  };
+})"""
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+
+class Stage:
+    """The product, and a browser's page."""
+
+    def __init__(self, product: Product, page: Page) -> None:
+        self.product = product
+        self.page = page
+        self.url = product.url.replace("http", "ws", 1) + "/v1/socket"
+
+    async def converse(self, origin: str, authorization: str) -> dict[str, Any]:
+        """What a page of this origin hears, and how it ends."""
+        await self.page.goto(f"{origin}/docs")
+        told: dict[str, Any] = await self.page.evaluate(SCRIPT, [self.url, authorization, CALL])
+        return told
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    folder = tmp_path_factory.mktemp("socket")
+    tenants = yaml.safe_load(DEMO_TENANTS.read_text("utf-8"))
+    tenants["tenants"][0]["toolbar_origins"] = [LISTED]
+    file = folder / "tenants.yaml"
+    file.write_text(yaml.safe_dump(tenants), "utf-8")
+    try:
+        async with (
+            crm(),
+            chromium() as browser,
+            Product(folder / "data", tenants_file=file) as product,
+        ):
+            await join(product)
+            yield Stage(product, await browser.new_page())
+    except PartMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@asynccontextmanager
+async def crm() -> AsyncIterator[None]:
+    """A page of nothing."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html><title>A CRM</title>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/docs", page)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", PORT).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def join(product: Product) -> None:
+    event = cloud_event(CALL, "call.agent_joined", {"agent_id": "agent-1"})
+    headers = SWITCH | {"Content-Type": "application/cloudevents+json"}
+    async with (
+        aiohttp.ClientSession(product.url) as http,
+        http.post("/v1/events", json=event, headers=headers) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+
+async def token(product: Product) -> str:
+    async with (
+        aiohttp.ClientSession(product.url) as http,
+        http.post("/v1/toolbar-tokens", json={"agent_id": "agent-1"}, headers=AGENT) as answer,
+    ):
+        return f"Bearer {(await answer.json())['token']}"
+
+
+@pytest.mark.parametrize(("origin", "by"), [("own", "key"), ("own", "token"), (LISTED, "token")])
+async def test_a_page_disposes_and_hears_of_it(stage: Stage, origin: str, by: str) -> None:
+    key = AGENT["Authorization"] if by == "key" else await token(stage.product)
+    told = await stage.converse(stage.product.url if origin == "own" else origin, key)
+    kinds = {message["type"]: message for message in told["heard"]}
+    assert kinds["answer"]["status"] == 200, told
+    assert kinds["answer"]["body"]["outcome"] == "queued"
+    assert kinds["event"]["event"]["tenant"] == "demo"
+
+
+@pytest.mark.parametrize(("origin", "by"), [(LISTED, "key"), (OTHER, "key"), (OTHER, "token")])
+async def test_a_page_that_may_not_is_told_so(stage: Stage, origin: str, by: str) -> None:
+    key = AGENT["Authorization"] if by == "key" else await token(stage.product)
+    told = await stage.converse(origin, key)
+    assert (told["code"], told["heard"]) == (4403, [])
+    assert told["reason"].startswith("forbidden: ")
+
+
+async def test_a_page_reads_why_it_was_refused(stage: Stage) -> None:
+    told = await stage.converse(LISTED, "Bearer nobody")
+    assert (told["code"], told["reason"]) == (4401, "unauthorized: no such key")
