@@ -84,7 +84,11 @@ def build_app(
 
 
 def _is_stream(route: Route) -> bool:
-    """Whether an answer has no end; a HEAD of it would have none, too."""
-    return HTTPStatus.SWITCHING_PROTOCOLS in route.responses or any(
-        body.media_type == STREAM for body in route.responses.values()
+    """Whether no good answer has an end; a HEAD of it would have none, too."""
+    good = {
+        status: body for status, body in route.responses.items() if status < HTTPStatus.BAD_REQUEST
+    }
+    return all(
+        status == HTTPStatus.SWITCHING_PROTOCOLS or body.media_type == STREAM
+        for status, body in good.items()
     )

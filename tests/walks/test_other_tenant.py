@@ -58,9 +58,12 @@ class Both:
             }
             return response.status, headers, body
 
-    def kept(self, tenant: str) -> Any:
+    async def settled(self, tenant: str) -> Any:
         """All that there is of a tenant: records, documents, lines of the history."""
         centre, mark = self.centre, f"{tenant}:"
+        async with asyncio.timeout(SETTLED_S):
+            while not await centre.desk.settling.history():
+                pass
         records = [
             record
             for place in centre.log.records.values()
@@ -80,7 +83,9 @@ class Both:
 async def both() -> AsyncIterator[Both]:
     async with running_centre(*tenants(), dialects=DIALECTS, more=MORE) as centre:
         ours, theirs = await settle_in(centre, OURS), await settle_in(centre, THEIRS)
-        assert await centre.desk.settling.history()
+        async with asyncio.timeout(SETTLED_S):
+            while not await centre.desk.settling.history():
+                pass
         yield Both(centre, ours, theirs)
 
 
@@ -88,6 +93,7 @@ def without(body: bytes, id_: str) -> bytes:
     return body.replace(id_.encode(), b"*")
 
 
+SETTLED_S: Final = 10.0
 PROBES: Final = [
     pytest.param(operation_id, ask, name, id=f"{operation_id}-{number}-{name}")
     for operation_id, asks in ASKS.items()
@@ -135,13 +141,12 @@ async def test_what_is_ones_own_is_served(both: Both, operation_id: str, ask: As
 async def test_what_another_tenant_has_is_as_if_it_were_not(
     both: Both, operation_id: str, ask: Ask, name: str
 ) -> None:
-    before = both.kept("demo")
+    before = await both.settled("demo")
     nobodys = await both.answer(ask, both.theirs | {name: NOBODYS[name]})
     ours = await both.answer(ask, both.theirs | {name: both.ours[name]})
     assert ours[:2] == nobodys[:2]
     assert without(ours[2], both.ours[name]) == without(nobodys[2], NOBODYS[name]), operation_id
-    assert await both.centre.desk.settling.history()
-    assert both.kept("demo") == before
+    assert await both.settled("demo") == before
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -184,21 +189,20 @@ async def test_a_socket_takes_nothing_of_another_tenants(both: Both, kind: str) 
         "dispose": {"disposition": {"agent_id": theirs["agent"], "code": "Sale"}},
         "extend_wrap_up": {"extension": {"agent_id": theirs["agent"], "seconds": 30}},
     }
-    before = both.kept("demo")
+    before = await both.settled("demo")
     async with both.centre.client.ws_connect("/v1/socket") as socket:
         client = SocketClient(socket)
         await client.hello(f"Bearer {theirs['bearer']}")
         answers = []
-        for world in (both.ours, NOBODYS):
-            asked = {"type": kind, "id": "1", "call_id": world["ended"], **bodies[kind]}
+        for call in (both.ours["ended"], "nobody-has-it"):
+            asked = {"type": kind, "id": "1", "call_id": call, **bodies[kind]}
             await socket.send_json(asked)
             answer = await client.answer("1")
             answer["body"].pop("request_id", None)
             answers.append(answer)
     assert answers[0] == answers[1]
     assert answers[0]["status"] == 404
-    assert await both.centre.desk.settling.history()
-    assert both.kept("demo") == before
+    assert await both.settled("demo") == before
 
 
 @pytest.mark.asyncio(loop_scope="module")
