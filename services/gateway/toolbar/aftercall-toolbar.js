@@ -155,10 +155,11 @@ const follow = (host) => {
 			if (phase === "released" && !typed) return;
 			// Not under the agent's hands.
 			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
-			call = { id, version, draft: typed ? JSON.parse(typed) : { ...fields(said), code } };
+			call = { id, version, draft: typed && JSON.parse(typed) };
 			calls.set(id, call);
 		}
 		if (version < call.version) return;
+		if (!typed) call.draft = { ...fields(said), code };
 		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed ? "missed" : overdue ? "overdue" : "";
 		const peer = (direction === "outbound" ? to : from) ?? id;
 		Object.assign(call, { version, phase, peer, ends: !overdue && Date.parse(ends), state, code, previous });

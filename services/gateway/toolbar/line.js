@@ -4,7 +4,7 @@ const FIRST_MS = 500;
 const LAST_MS = 10_000;
 const ANSWER_MS = 15_000;
 // Then it begins anew: a dead connection does not say that it is dead.
-const STREAM_MS = 50_000;
+const STREAM_MS = 30_000;
 // Refused as it came, not for what it asks.
 const AGAIN = [401, 408, 425, 429];
 

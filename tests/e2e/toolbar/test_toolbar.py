@@ -520,7 +520,7 @@ async def test_the_stream_is_taken_up_anew_now_and_then_unseen(stage: Stage) -> 
     page = await context.new_page()
     await page.add_init_script(
         "const after = AbortSignal.timeout; window.anew = 0;"
-        "AbortSignal.timeout = (ms) => after(ms === 50000 ? (window.anew += 1, 400) : ms);"
+        "AbortSignal.timeout = (ms) => after(ms === 30000 ? (window.anew += 1, 400) : ms);"
     )
     positions: list[str | None] = []
 
