@@ -36,6 +36,8 @@ MEMORY_MIB_MAX: Final = 300
 DESCRIPTORS_MAX: Final = 120
 FINAL: Final = {"disposition.saved", "disposition.corrected"}
 MISSED: Final = "disposition.missed"
+REPORTED: Final = ("code", "agent_id", "origin")
+HOUR: Final = len("2026-11-22T14")
 TOLD_OF_A_VERDICT: Final = ("request_id", "outcome", "call_id", "agent_id", "code", "decided_at")
 
 
@@ -211,17 +213,17 @@ async def the_stream_told_all(listener: Listener, topics: dict[str, list[Publish
 
 async def the_report_counts_what_was_told(url: str, topics: dict[str, list[Published]]) -> None:
     """The report is what a plain consumer of the topics counts."""
-    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    newest: dict[tuple[str, str], tuple[int, tuple[str, ...]]] = {}
     for one in topics[DISPOSITION_EVENTS] + topics[USER_EVENTS]:
         if one.type in FINAL or one.data.get("outcome") == "user_event":
-            about = (one.key, one.data["agent_id"])
-            newest[about] = max(
-                newest.get(about, (0, "")), (one.data["revision"], one.data["code"])
-            )
-    counted = Counter((code, agent) for (_, agent), (_, code) in newest.items())
+            about, revision = (one.key, one.data["agent_id"]), one.data["revision"]
+            group = *(one.data[name] for name in REPORTED), one.data["decided_at"][:HOUR]
+            newest[about] = max(newest.get(about, (0, group)), (revision, group))
+    counted = Counter(group for _, group in newest.values())
+    columns = (*REPORTED, "hour")
     async with aiohttp.ClientSession() as http:
-        report = await get(http, f"{url}/v1/reports/dispositions?group_by=code,agent_id")
-    rows = {(row["code"], row["agent_id"]): row["count"] for row in report["rows"]}
+        report = await get(http, f"{url}/v1/reports/dispositions?group_by={','.join(columns)}")
+    rows = {tuple(row[name] for name in columns): row["count"] for row in report["rows"]}
     assert rows == dict(counted)
 
 
