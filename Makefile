@@ -28,13 +28,13 @@ $(VENV)/.dev: deploy/locks/dev.txt pyproject.toml $(VENV)/.runtime
 run: $(VENV)/.runtime ## start everything, with the demo tenant and a simulated call floor
 	@exec $(BIN)/aftercall dev
 
-# The quick ones first and side by side, then, one by one, those that start real parts.
+# The quick ones first, on every core; then those that start real parts, two files at a time.
 QUICK := not e2e and not crash and not sip and not cluster and not fault
 test: $(VENV)/.dev ## every test, against real parts; installs what it needs
 	@bash tests/support/parts.sh
 ifeq ($(ARGS),)
 	@$(BIN)/pytest -q -ra -n auto -m "$(QUICK)" --cov --cov-branch --cov-report= --cov-fail-under=0
-	@$(BIN)/pytest -q -ra -m "not ($(QUICK))" --cov --cov-branch --cov-append
+	@$(BIN)/pytest -q -ra -n 2 --dist loadfile -m "not ($(QUICK))" --cov --cov-branch --cov-append
 else
 	@$(BIN)/pytest -q -ra $(ARGS)
 endif

@@ -177,8 +177,12 @@ async def follow(
     topics: str = "calls.changed",
     of_type: str = "",
 ) -> list[Any]:
-    """So many events of the stream, whose types begin so, from this position on."""
+    """So many events of the stream, whose types begin so, from this position on.
+
+    What a crash has written twice is one event: it has one id.
+    """
     events: list[Any] = []
+    told: set[str] = set()
     headers = AGENT | {"Last-Event-ID": last_event_id}
     url = f"{centre.product.url}/v1/stream?topics={topics}"
     async with asyncio.timeout(10), centre.http.get(url, headers=headers) as answer:
@@ -189,7 +193,9 @@ async def follow(
             name, _, value = line.partition(": ")
             if not line:
                 if "data" in event and event["event"].startswith(of_type):
-                    events.append(event)
+                    if event["data"]["id"] not in told:
+                        events.append(event)
+                    told.add(event["data"]["id"])
                 event = {}
             elif name:
                 event[name] = json.loads(value) if name == "data" else value

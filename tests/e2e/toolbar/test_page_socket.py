@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -14,11 +15,8 @@ from playwright.async_api import Page
 
 from tests.support.browser import chromium
 from tests.support.parts import PartMissing
-from tests.support.product import AGENT, DEMO_TENANTS, SWITCH, Product, cloud_event, free_port
+from tests.support.product import AGENT, DEMO_TENANTS, SWITCH, Product, cloud_event
 
-PORT: Final = free_port()
-LISTED: Final = f"http://127.0.0.1:{PORT}"
-OTHER: Final = f"http://localhost:{PORT}"  # the same pages, and another origin
 CALL: Final = "page-1"
 # Says hello, disposes once it is ready, and tells all that it heard once it knows the outcome.
 SCRIPT: Final = """([url, authorization, call]) => new Promise((resolve) => {
@@ -41,14 +39,19 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 class Stage:
     """The product, and a browser's page."""
 
-    def __init__(self, product: Product, page: Page) -> None:
+    def __init__(self, product: Product, page: Page, port: int) -> None:
         self.product = product
         self.page = page
         self.url = product.url.replace("http", "ws", 1) + "/v1/socket"
+        self.origins = {
+            "own": product.url,
+            "listed": f"http://127.0.0.1:{port}",
+            "other": f"http://localhost:{port}",  # the same pages, and another origin
+        }
 
     async def converse(self, origin: str, authorization: str) -> dict[str, Any]:
         """What a page of this origin hears, and how it ends."""
-        await self.page.goto(f"{origin}/docs")
+        await self.page.goto(f"{self.origins[origin]}/docs")
         told: dict[str, Any] = await self.page.evaluate(SCRIPT, [self.url, authorization, CALL])
         return told
 
@@ -56,27 +59,32 @@ class Stage:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     folder = tmp_path_factory.mktemp("socket")
-    tenants = yaml.safe_load(DEMO_TENANTS.read_text("utf-8"))
-    tenants["tenants"][0]["toolbar_origins"] = [LISTED]
-    file = folder / "tenants.yaml"
-    file.write_text(yaml.safe_dump(tenants), "utf-8")
     try:
         async with (
-            crm(),
+            crm() as port,
             chromium() as browser,
-            Product(folder / "data", tenants_file=file) as product,
+            Product(folder / "data", tenants_file=listing(folder, port)) as product,
         ):
             await join(product)
-            yield Stage(product, await browser.new_page())
+            yield Stage(product, await browser.new_page(), port)
     except PartMissing as missing:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing))
         pytest.skip(str(missing))
 
 
+def listing(folder: Path, port: int) -> Path:
+    """The demo's tenants, with the origin of that port for the toolbar."""
+    tenants = yaml.safe_load(DEMO_TENANTS.read_text("utf-8"))
+    tenants["tenants"][0]["toolbar_origins"] = [f"http://127.0.0.1:{port}"]
+    file = folder / "tenants.yaml"
+    file.write_text(yaml.safe_dump(tenants), "utf-8")
+    return file
+
+
 @asynccontextmanager
-async def crm() -> AsyncIterator[None]:
-    """A page of nothing."""
+async def crm() -> AsyncIterator[int]:
+    """A page of nothing; on which port."""
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<!doctype html><title>A CRM</title>", content_type="text/html")
@@ -85,9 +93,9 @@ async def crm() -> AsyncIterator[None]:
     app.router.add_get("/docs", page)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", PORT).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        yield
+        yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
 
@@ -110,17 +118,19 @@ async def token(product: Product) -> str:
         return f"Bearer {(await answer.json())['token']}"
 
 
-@pytest.mark.parametrize(("origin", "by"), [("own", "key"), ("own", "token"), (LISTED, "token")])
+@pytest.mark.parametrize(("origin", "by"), [("own", "key"), ("own", "token"), ("listed", "token")])
 async def test_a_page_disposes_and_hears_of_it(stage: Stage, origin: str, by: str) -> None:
     key = AGENT["Authorization"] if by == "key" else await token(stage.product)
-    told = await stage.converse(stage.product.url if origin == "own" else origin, key)
+    told = await stage.converse(origin, key)
     kinds = {message["type"]: message for message in told["heard"]}
     assert kinds["answer"]["status"] == 200, told
     assert kinds["answer"]["body"]["outcome"] == "queued"
     assert kinds["event"]["event"]["tenant"] == "demo"
 
 
-@pytest.mark.parametrize(("origin", "by"), [(LISTED, "key"), (OTHER, "key"), (OTHER, "token")])
+@pytest.mark.parametrize(
+    ("origin", "by"), [("listed", "key"), ("other", "key"), ("other", "token")]
+)
 async def test_a_page_that_may_not_is_told_so(stage: Stage, origin: str, by: str) -> None:
     key = AGENT["Authorization"] if by == "key" else await token(stage.product)
     told = await stage.converse(origin, key)
@@ -129,5 +139,5 @@ async def test_a_page_that_may_not_is_told_so(stage: Stage, origin: str, by: str
 
 
 async def test_a_page_reads_why_it_was_refused(stage: Stage) -> None:
-    told = await stage.converse(LISTED, "Bearer nobody")
+    told = await stage.converse("listed", "Bearer nobody")
     assert (told["code"], told["reason"]) == (4401, "unauthorized: no such key")
