@@ -33,8 +33,8 @@ QUICK := not e2e and not crash and not sip and not cluster and not fault
 test: $(VENV)/.dev ## every test, against real parts; installs what it needs
 	@bash tests/support/parts.sh
 ifeq ($(ARGS),)
-	@$(BIN)/pytest -q -ra -n auto -m "$(QUICK)" --cov --cov-branch --cov-report= --cov-fail-under=0
-	@$(BIN)/pytest -q -ra -n 2 --dist loadfile -m "not ($(QUICK))" --cov --cov-branch --cov-append
+	@$(BIN)/pytest -q -ra -n auto -m "$(QUICK)" --cov --cov-branch
+	@$(BIN)/pytest -q -ra -n 2 --dist loadfile -m "not ($(QUICK))"
 else
 	@$(BIN)/pytest -q -ra $(ARGS)
 endif
