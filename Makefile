@@ -39,8 +39,8 @@ else
 	@$(BIN)/pytest -q -ra $(ARGS)
 endif
 
-# Minutes of generated cases: `make test` runs them.
-LEFT_TO_TEST := $(addprefix --ignore=tests/,simulation golden walks deploy scenarios)
+# Minutes of generated cases, and of the same cases on every adapter: `make test` runs them.
+LEFT_TO_TEST := $(addprefix --ignore=tests/,simulation golden walks deploy scenarios conformance)
 lint: $(VENV)/.dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
@@ -48,7 +48,7 @@ lint: $(VENV)/.dev ## format, lint, types, layers
 	@$(BIN)/lint-imports --no-logo
 
 check: lint ## the same and the quick tests: before each commit
-	@$(BIN)/pytest -q -n auto -m "$(QUICK)" $(LEFT_TO_TEST) tests
+	@$(BIN)/pytest -q -n auto -m "$(QUICK) and not slow" $(LEFT_TO_TEST) tests
 
 ROUNDS ?= 50
 fault: $(VENV)/.dev ## kill, freeze and cut off parts of the cluster profile: ROUNDS=200

@@ -11,5 +11,6 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """All are read."""
+    """All are read: what is known now stays, no collection need look at it again."""
+    gc.freeze()
     gc.enable()

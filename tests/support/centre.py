@@ -7,6 +7,7 @@ test tells a call's story as a switch would, asks as a client would, and counts 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,6 +144,7 @@ class Centre:
         return len(self.log.all(DISPOSITION_REQUESTS))
 
 
+@cache
 def demo_tenant() -> Tenant:
     """The tenant of `make run`."""
     return read_tenants(DEMO)[0]

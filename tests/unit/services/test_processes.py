@@ -150,6 +150,7 @@ processes.run(settings, ["gateway"], also=lambda *_: {"fail": fail, "hang": hang
 """
 
 
+@pytest.mark.slow
 def test_whatever_hangs_once_all_is_to_stop_the_process_ends(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HANGS, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -24,7 +24,7 @@ from shared.contracts.topics import CALLS_CHANGED, TELEPHONY_EVENTS, TOLD, TOPIC
 from tests.support.clock import FakeClock
 from tests.unit.services.cli.shift import Shift
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 
 class Kept:

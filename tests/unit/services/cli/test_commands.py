@@ -13,6 +13,8 @@ from services.cli.app import COMMANDS
 from tests.support.product import DEMO_TENANTS
 from tests.unit.services.cli.typed import typed
 
+pytestmark = pytest.mark.slow
+
 TENANTS = """
 tenants:
   - id: acme

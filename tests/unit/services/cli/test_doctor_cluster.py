@@ -16,6 +16,8 @@ from tests.support.clock import START_MS
 from tests.support.product import DEMO_TENANTS
 from tests.unit.services.cli.typed import typed
 
+pytestmark = pytest.mark.slow
+
 GOOD = TopicFound(
     partitions=12,
     replication=3,

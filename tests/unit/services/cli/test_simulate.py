@@ -19,6 +19,8 @@ from services.cli.simulate import unreachable
 from tests.support.clock import FakeClock
 from tests.unit.services.cli.typed import typed
 
+pytestmark = pytest.mark.slow
+
 SHAPE = FloorShape(seed=3, rate_per_min=2000, wrap_up_s=1)
 Answer = Callable[[int], web.Response]
 

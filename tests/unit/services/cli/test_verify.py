@@ -39,6 +39,8 @@ from tests.unit.services.cli.mutants import (
     with_header,
 )
 
+pytestmark = pytest.mark.slow
+
 DEAD = f"{TELEPHONY_EVENTS}.dead"
 Mutant = Callable[[Snapshot], Snapshot]
 

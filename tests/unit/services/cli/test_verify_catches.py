@@ -15,6 +15,8 @@ from tests.support.clock import FakeClock
 from tests.unit.services.cli.broken_systems import BROKEN
 from tests.unit.services.cli.night import Night, System
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(24)
 LEAP_MS = 1_000
 

@@ -24,6 +24,7 @@ async def handler(_: Any, __: Desk) -> Any:
     raise AssertionError
 
 
+@pytest.mark.slow
 def test_the_document_is_valid_openapi_3_1() -> None:
     document = openapi(EVERYTHING)
     jsonschema.validate(document, OPENAPI_31)
@@ -127,6 +128,7 @@ def test_a_doubled_operation_id_and_an_unknown_scheme_are_found_at_start() -> No
         openapi([other])
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_the_document_of_the_disposition_route_is_the_model_that_checks_it(
     floor: Floor,

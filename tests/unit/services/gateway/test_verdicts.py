@@ -101,6 +101,7 @@ async def test_a_large_batch_takes_nobodys_place_and_is_the_only_one() -> None:
     assert waiters.waiting == 0
 
 
+@pytest.mark.slow
 async def test_as_many_may_wait_as_the_limit_says_and_not_one_more() -> None:
     waiters = Waiters("here")
     waiting = [waiters.expect() for _ in range(WAITING_VERDICTS_MAX)]

@@ -140,6 +140,7 @@ values = st.recursive(
 changes = st.dictionaries(st.sampled_from([*PLAIN, "tenant", "x"]), values | scalars, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(change=changes, user_data=values, escape=st.booleans(), twice=st.binary(max_size=3))
 def test_whatever_is_sent_it_never_reads_what_the_other_way_refuses(

@@ -13,6 +13,7 @@ from tests.unit.services.gateway.floor import ADMIN
 pytestmark = pytest.mark.asyncio
 
 
+@pytest.mark.slow
 async def test_every_admin_route_is_in_a_valid_document(office: Office) -> None:
     async with office.admin.get("/openapi.json") as answer:
         document = await answer.json()

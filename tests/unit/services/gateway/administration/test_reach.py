@@ -8,7 +8,7 @@ from services.gateway.route import Route
 from tests.unit.services.gateway.administration.office import OPERATOR, Office, open_office
 from tests.unit.services.gateway.floor import ADMIN, NATIVE, SWITCH
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 OF_TENANTS = [route for route in ROUTES if "{tenant}" in route.path]
 NEW = "/v1/admin/tenants/acme"

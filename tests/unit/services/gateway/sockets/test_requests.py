@@ -24,7 +24,7 @@ from tests.support.socket_client import SocketClient
 from tests.unit.services.gateway.floor import NATIVE
 from tests.unit.services.gateway.sockets.place import KEY, TENANT, Place, opened
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 SALE: Final = {"agent_id": "agent-1", "code": "Sale"}
 MORE: Final = {"agent_id": "agent-1", "seconds": 30}

@@ -91,6 +91,7 @@ def waiting_bytes(place: Place) -> int:
     return sum(transport.get_write_buffer_size() for transport in transports(place))
 
 
+@pytest.mark.slow
 async def test_who_never_reads_holds_no_more_than_a_queue_and_a_buffer(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ async def test_who_never_reads_holds_no_more_than_a_queue_and_a_buffer(
     deaf.close()
 
 
+@pytest.mark.slow
 async def test_who_pings_and_never_reads_is_not_listened_to_for_ever(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from shared.adapters.cluster.closing import seen
 pytestmark = pytest.mark.asyncio
 
 
+@pytest.mark.slow
 async def test_a_request_that_fails_after_whoever_asked_was_cancelled_is_seen() -> None:
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))

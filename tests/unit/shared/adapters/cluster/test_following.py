@@ -108,6 +108,7 @@ class OneLeader(TwoLeaders):
         return {SPOT: Fetched(tuple(map(record, range(first, self.end))), self.end, self.end)}
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_nothing_is_fetched_or_kept_when_nobody_asks_any_more(
     monkeypatch: pytest.MonkeyPatch,

@@ -365,6 +365,7 @@ except DataDirLocked as error:
 """
 
 
+@pytest.mark.slow
 async def test_a_second_process_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
     def second() -> str:
         command = [sys.executable, "-c", OPEN, str(tmp_path)]

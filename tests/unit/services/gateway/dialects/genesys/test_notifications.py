@@ -393,6 +393,7 @@ async def test_a_password_taken_away_ends_the_socket() -> None:
         assert reply["successful"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["password", "agent", "tenant"])
 async def test_a_held_connect_is_let_go_when_its_agent_may_listen_no_more(gone: str) -> None:
     async with centre_of() as centre:

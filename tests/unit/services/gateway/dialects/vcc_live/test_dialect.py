@@ -192,6 +192,7 @@ async def test_answers_name_their_content(centre: Centre) -> None:
     assert tags[0] == tags[1] != tags[2]
 
 
+@pytest.mark.slow
 async def test_a_batch_of_as_many_elements_as_the_limit_says_and_not_one_more(
     centre: Centre,
 ) -> None:
