@@ -3,11 +3,14 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.errors import InvalidReplicationFactorError, TopicAuthorizationFailedError
 from structlog.testing import capture_logs
 
 from shared.adapters.cluster import kafka as kafka_module
@@ -98,6 +101,40 @@ async def test_two_who_apply_at_the_same_time_make_each_topic_once(kafka: str, p
 async def test_more_copies_than_brokers_are_refused(kafka: str, prefix: str) -> None:
     with pytest.raises(TopicsRefused, match="can't be made"):
         await apply_topics(kafka, partitions=2, replication=3, prefix=prefix)
+
+
+class FencedAtFirst(AIOKafkaAdminClient):  # type: ignore[misc]
+    """A broker that has only just come up says this, as Kafka 4.1 was seen to."""
+
+    fenced: ClassVar[int]
+
+    async def create_topics(self, topics: Sequence[NewTopic], **settings: Any) -> Any:
+        """Refuse all as long as it is fenced off."""
+        if not type(self).fenced:
+            return await super().create_topics(topics, **settings)
+        type(self).fenced -= 1
+        said = "Unable to replicate the partition 1 time(s): All brokers are currently fenced."
+        errors = [(topic.name, InvalidReplicationFactorError.errno, said) for topic in topics]
+        return SimpleNamespace(topic_errors=errors)
+
+
+async def test_a_broker_that_has_only_just_come_up_is_waited_for(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics_module, "AIOKafkaAdminClient", FencedAtFirst)
+    FencedAtFirst.fenced = 3
+    made = await apply_topics(kafka, partitions=2, replication=1, prefix=prefix)
+    assert sorted(made) == sorted(prefix + name for name in ALL_TOPICS)
+
+
+async def test_but_not_without_end(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics_module, "AIOKafkaAdminClient", FencedAtFirst)
+    monkeypatch.setattr(topics_module, "APPEAR_S", 0.3)
+    FencedAtFirst.fenced = 1_000
+    with pytest.raises(Unavailable, match="did not answer"):
+        await apply_topics(kafka, partitions=2, replication=1, prefix=prefix)
 
 
 @pytest.mark.parametrize(

@@ -185,18 +185,42 @@ async def _partition_counts(admin: AIOKafkaAdminClient, prefix: str) -> dict[str
 
 
 async def _make(admin: AIOKafkaAdminClient, topics: Iterable[NewTopic]) -> list[str]:
-    """The names of those made; not those that somebody else has made an instant ago."""
+    """The names of those made; not those that somebody else has made an instant ago.
+
+    A broker that has only just come up answers, but is fenced off until it has caught up with its
+    controller: nothing can be placed on it yet, and that is waited for.
+    """
     made: list[str] = []
-    response = await admin.create_topics(list(topics))
-    for name, code, *message in response.topic_errors:
-        if code == kafka_errors.TopicAlreadyExistsError.errno:
-            continue
-        error = kafka_errors.for_code(code)
-        if not error.retriable and code:
-            raise TopicsRefused(f"{name} can't be made: {error.message} {message}")
-        _check(code, name)
-        made.append(name)
+    left = {topic.name: topic for topic in topics}
+    async with asyncio.timeout(APPEAR_S):
+        while left:
+            response = await admin.create_topics(list(left.values()))
+            for name, code, *message in response.topic_errors:
+                if _is_fenced(code, message):
+                    continue
+                del left[name]
+                if _is_made(name, code, message):
+                    made.append(name)
+            if left:
+                await asyncio.sleep(APPEAR_EVERY_S)
     return made
+
+
+def _is_fenced(code: int, message: Sequence[Any]) -> bool:
+    """Whether no broker takes part yet; Kafka says it with the code of too few brokers."""
+    too_few = kafka_errors.InvalidReplicationFactorError.errno
+    return code == too_few and "currently fenced" in str(message)
+
+
+def _is_made(name: str, code: int, message: Sequence[Any]) -> bool:
+    """Whether it was made now, or else is there."""
+    if code == kafka_errors.TopicAlreadyExistsError.errno:
+        return False
+    error = kafka_errors.for_code(code)
+    if not error.retriable and code:
+        raise TopicsRefused(f"{name} can't be made: {error.message} {message}")
+    _check(code, name)
+    return True
 
 
 async def _wait_for(admin: AIOKafkaAdminClient, prefix: str, partitions: int) -> None:
