@@ -33,8 +33,18 @@ export class Api {
     return response;
   }
 
-  async json(path) {
-    return (await this.ask(path)).json();
+  async json(path, options) {
+    return (await this.ask(path, options)).json();
+  }
+
+  // Null: it is not there.
+  async find(path, options) {
+    try {
+      return await this.json(path, options);
+    } catch (error) {
+      if (error.status === 404) return null;
+      throw error;
+    }
   }
 
   // The server's clock.

@@ -1,6 +1,6 @@
 // One call: how it stands, and all that happened to it, followed live.
 
-import { dayAndClock, element, pairs, Rows, setText, subjectLink, when } from "/console/dom.js";
+import { dayAndClock, element, pairs, Rows, sayUnread, setText, subjectLink, when } from "/console/dom.js";
 import { Entries } from "/console/entries.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
@@ -31,7 +31,7 @@ export class CallPage {
     setText(this.root.querySelector("h2 .call-id"), id);
     this.#entries = new Entries(this.root.querySelector(".history"), id);
     this.#agents = new Rows(this.root.querySelector(".agents"), drawAgent);
-    this.#following = new Following((signal) => this.#read(signal), (error) => this.#say(error));
+    this.#following = new Following((signal) => this.#read(signal), (error) => sayUnread(this.root, error));
   }
 
   open(signal) {
@@ -52,8 +52,8 @@ export class CallPage {
 
   async #read(signal) {
     const [call, history] = await Promise.all([
-      this.#ask(this.#path, signal),
-      this.#ask(`${this.#path}/history`, signal),
+      this.#api.find(this.#path, { signal }), // null: of one that nobody knows a request may be refused
+      this.#api.find(`${this.#path}/history`, { signal }),
     ]);
     if (signal.aborted) return;
     this.root.querySelector(".unknown").hidden = call !== null;
@@ -61,16 +61,6 @@ export class CallPage {
     if (call !== null) this.#drawCall(call);
     this.#entries.draw(history?.entries ?? []);
     this.draw(this.#api.now());
-  }
-
-  // Null: nobody knows it. A request of it may have been refused all the same.
-  async #ask(path, signal) {
-    try {
-      return await (await this.#api.ask(path, { signal })).json();
-    } catch (error) {
-      if (error.status === 404) return null;
-      throw error;
-    }
   }
 
   #drawCall(call) {
@@ -87,11 +77,6 @@ export class CallPage {
     const shown = this.root.querySelector(".facts");
     if (shown.textContent !== list.textContent) shown.replaceChildren(list);
     this.#agents.draw(call.agents.map((agent) => ({ ...agent, key: agent.agent_id, call_held: call.held })));
-  }
-
-  #say(error) {
-    const problem = this.root.querySelector(".problem");
-    setText(problem, error ? `It can't be read now (${error.message}); trying again.` : "");
   }
 }
 

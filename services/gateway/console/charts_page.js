@@ -1,6 +1,6 @@
 // What people would rather look at than read: codes over the day, time to disposition, shares.
 
-import { lasting, setText } from "/console/dom.js";
+import { lasting, sayUnread } from "/console/dom.js";
 import { Chart } from "/console/chart.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
@@ -38,7 +38,7 @@ export class ChartsPage {
     this.#codes = new Chart(figure("codes"), "Hour");
     this.#times = new Chart(figure("times"), "Time");
     this.#shares = new Chart(figure("shares"), "How");
-    this.#following = new Following((signal) => this.#read(signal), (error) => this.#say(error), EACH_MS);
+    this.#following = new Following((signal) => this.#read(signal), (error) => sayUnread(this.root, error), EACH_MS);
   }
 
   open(signal) {
@@ -59,9 +59,9 @@ export class ChartsPage {
     const firstMs = (Math.floor(this.#api.now() / HOUR_MS) - HOURS + 1) * HOUR_MS;
     const from = encodeURIComponent(new Date(firstMs).toISOString());
     const path = `/v1/reports/dispositions?group_by=hour,code&from=${from}`;
-    const report = await (await this.#api.ask(path, { signal })).json();
+    const report = await this.#api.json(path, { signal });
     const ways = `/v1/reports/outcomes?group_by=origin&from=${from}`;
-    const outcomes = await (await this.#api.ask(ways, { signal })).json();
+    const outcomes = await this.#api.json(ways, { signal });
     const parts = await this.#sample(signal);
     if (signal.aborted) return;
     this.#codes.columns(byHour(report.rows, firstMs));
@@ -74,8 +74,8 @@ export class ChartsPage {
     const parts = [];
     let cursor = "";
     for (let page = 0; page < SAMPLE_PAGES; page += 1) {
-      const response = await this.#api.ask(`/v1/calls?phase=released&limit=200${cursor}`, { signal });
-      const { calls, next } = await response.json();
+      const path = `/v1/calls?phase=released&limit=200${cursor}`;
+      const { calls, next } = await this.#api.json(path, { signal });
       for (const call of calls) {
         for (const agent of call.agents) parts.push({ ...agent, ended_at: agent.left_at ?? call.disconnected_at });
       }
@@ -83,11 +83,6 @@ export class ChartsPage {
       cursor = `&cursor=${encodeURIComponent(next)}`;
     }
     return parts;
-  }
-
-  #say(error) {
-    const problem = this.root.querySelector(".problem");
-    setText(problem, error ? `It can't be read now (${error.message}); trying again.` : "");
   }
 }
 

@@ -1,6 +1,6 @@
 // The tenant's codes as a tree.
 
-import { element, setText } from "/console/dom.js";
+import { element, sayUnread } from "/console/dom.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
 
@@ -12,7 +12,7 @@ export class CodesPage {
 
   constructor(api) {
     this.#api = api;
-    this.#following = new Following((signal) => this.#read(signal), (error) => this.#say(error));
+    this.#following = new Following((signal) => this.#read(signal), (error) => sayUnread(this.root, error, "They"));
   }
 
   open(signal) {
@@ -26,17 +26,12 @@ export class CodesPage {
   draw() {}
 
   async #read(signal) {
-    const { codes } = await (await this.#api.ask("/v1/codes", { signal })).json();
+    const { codes } = await this.#api.json("/v1/codes", { signal });
     const shows = JSON.stringify(codes);
     if (shows === this.#shown) return; // so that what somebody has closed stays so
     this.#shown = shows;
     this.root.querySelector(".tree").replaceChildren(tree(codes));
     this.root.querySelector(".empty").hidden = codes.length > 0;
-  }
-
-  #say(error) {
-    const problem = this.root.querySelector(".problem");
-    setText(problem, error ? `They can't be read now (${error.message}); trying again.` : "");
   }
 }
 

@@ -16,6 +16,12 @@ export function setData(node, name, value) {
   if (node.dataset[name] !== value) node.dataset[name] = value;
 }
 
+// On a page with a place for it: what it shows is of before. No error: it says nothing.
+export function sayUnread(page, error, what = "It") {
+  const said = error ? `${what} can't be read now (${error.message}); trying again.` : "";
+  setText(page.querySelector(".problem"), said);
+}
+
 // Makes these the children, in this order, moving only what is not in its place.
 export function place(parent, children) {
   const wanted = new Set(children);

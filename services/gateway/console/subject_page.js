@@ -1,6 +1,6 @@
 // One customer, record or enrolment: its status, its calls, and its history, followed live.
 
-import { callLink, dayAndClock, element, pairs, setText, when } from "/console/dom.js";
+import { callLink, dayAndClock, element, pairs, sayUnread, setText, when } from "/console/dom.js";
 import { Entries } from "/console/entries.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
@@ -23,7 +23,7 @@ export class SubjectPage {
     this.#query = within === null ? "" : `?within=${encodeURIComponent(within)}`;
     setText(this.root.querySelector("h2"), this.#name);
     this.#entries = new Entries(this.root.querySelector(".history"), this.#name);
-    this.#following = new Following((signal) => this.#read(signal), (error) => this.#say(error));
+    this.#following = new Following((signal) => this.#read(signal), (error) => sayUnread(this.root, error));
   }
 
   open(signal) {
@@ -42,22 +42,13 @@ export class SubjectPage {
 
   async #read(signal) {
     const [subject, history] = await Promise.all([
-      this.#ask("", signal),
-      this.#ask("/history", signal),
+      this.#api.find(this.#path + this.#query, { signal }),
+      this.#api.find(`${this.#path}/history${this.#query}`, { signal }),
     ]);
     if (signal.aborted) return;
     this.root.querySelector(".unknown").hidden = subject !== null;
     if (subject !== null) this.#drawSubject(subject);
     this.#entries.draw(history?.entries ?? []);
-  }
-
-  async #ask(path, signal) {
-    try {
-      return await (await this.#api.ask(this.#path + path + this.#query, { signal })).json();
-    } catch (error) {
-      if (error.status === 404) return null;
-      throw error;
-    }
   }
 
   #drawSubject(subject) {
@@ -77,10 +68,5 @@ export class SubjectPage {
     const list = pairs(facts);
     const shown = this.root.querySelector(".facts");
     if (shown.textContent !== list.textContent) shown.replaceChildren(list);
-  }
-
-  #say(error) {
-    const problem = this.root.querySelector(".problem");
-    setText(problem, error ? `It can't be read now (${error.message}); trying again.` : "");
   }
 }

@@ -7,32 +7,20 @@ import msgspec
 from aiohttp import web
 
 from services.gateway.admission import Asked
-from services.gateway.bodies import KEY_HEADER, answer, checked, checked_key, read_json
+from services.gateway.bodies import answer, checked, checked_key
 from services.gateway.call_json import verdict_json
 from services.gateway.desk import Desk
 from services.gateway.models import DispositionBody, PendingView, RequestView, VerdictView
 from services.gateway.queries import Query
-from services.gateway.route import FOUND, Body, Parameter, Route
-from services.gateway.toolbar.entering import Asker, agent_of, asker_of
+from services.gateway.route import FOUND, Body, Route
+from services.gateway.routes.asking import IDEMPOTENCY_KEY, over_http
+from services.gateway.toolbar.entering import Asker, agent_of
 from shared.contracts.dispositions import Outcome, Policy
 from shared.contracts.errors import Refused
 from shared.contracts.instants import from_wire
 from shared.contracts.tenants import Tenant
 
 DIALECT: Final = "native"
-IDEMPOTENCY_KEY: Final = Parameter(
-    KEY_HEADER,
-    "1 to 255 printable ASCII characters; a retry with the same key is never applied twice",
-    place="header",
-    schema={"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-)
-
-
-async def dispose(request: web.Request, desk: Desk) -> web.Response:
-    """See `ask`."""
-    body = await read_json(request)
-    keys = request.headers.getall(KEY_HEADER, ())
-    return await ask(desk, asker_of(request), request.match_info["call_id"], body, keys)
 
 
 async def ask(
@@ -102,7 +90,7 @@ def _asked(call_id: str, body: DispositionBody, tenant: Tenant, key: str | None)
 DISPOSE: Final = Route(
     method="POST",
     path="/v1/calls/{call_id}/disposition",
-    handler=dispose,
+    handler=over_http(ask),
     operation_id="disposeCall",
     summary="Say how a call has ended, for one agent: at any moment of the call",
     scope="disposition:write",

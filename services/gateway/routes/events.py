@@ -10,7 +10,7 @@ from services.gateway.cloudevents_in import BATCH, STRUCTURED, read_events
 from services.gateway.desk import Desk
 from services.gateway.models import AcceptedView, CloudEventBody, EventsView
 from services.gateway.route import FOUND, JSON, Body, Parameter, Route
-from services.gateway.routes.dispositions import IDEMPOTENCY_KEY
+from services.gateway.routes.asking import IDEMPOTENCY_KEY
 from shared.contracts.calls import EventOutcome
 
 RESPOND_ASYNC: Final = "respond-async"

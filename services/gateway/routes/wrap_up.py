@@ -12,12 +12,12 @@ import msgspec
 from aiohttp import web
 
 from services.gateway.admission import digest
-from services.gateway.bodies import KEY_HEADER, answer, checked, checked_key, read_json
+from services.gateway.bodies import answer, checked, checked_key
 from services.gateway.desk import SOURCE, Desk
 from services.gateway.models import ExtendedView, ExtensionBody, PendingExtensionView
 from services.gateway.route import Body, Route
-from services.gateway.routes.dispositions import IDEMPOTENCY_KEY
-from services.gateway.toolbar.entering import Asker, asker_of
+from services.gateway.routes.asking import IDEMPOTENCY_KEY, over_http
+from services.gateway.toolbar.entering import Asker
 from shared.contracts.calls import Call, EventOutcome, Phase
 from shared.contracts.envelope import Event
 from shared.contracts.errors import Refused
@@ -28,13 +28,6 @@ from shared.contracts.tenants import Tenant
 EXTENDED: Final = "extended"
 REPEATED: Final = "repeated"
 _NOT_IN_WRAP_UP: Final = "not_in_wrap_up"
-
-
-async def extend(request: web.Request, desk: Desk) -> web.Response:
-    """See `ask`."""
-    body = await read_json(request)
-    keys = request.headers.getall(KEY_HEADER, ())
-    return await ask(desk, asker_of(request), request.match_info["call_id"], body, keys)
 
 
 async def ask(
@@ -109,7 +102,7 @@ def _extended(told: EventOutcome, call: Call | None, agent_id: str) -> dict[str,
 EXTEND: Final = Route(
     method="POST",
     path="/v1/calls/{call_id}/wrap-up-extension",
-    handler=extend,
+    handler=over_http(ask),
     operation_id="extendWrapUp",
     summary="More time for an agent's wrap-up, at most 24 h in all",
     scope="disposition:write",

@@ -4,7 +4,7 @@ Every message is let in as a request of its own: its credential is looked at ane
 tenant's changed codes, a revoked key and the rate limits count from the next message on.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -18,14 +18,12 @@ from services.gateway.edge import Observe
 from services.gateway.problems import explain
 from services.gateway.route import Route, Scope
 from services.gateway.routes import dispositions, wrap_up
+from services.gateway.routes.asking import Ask
 from services.gateway.sockets.models import DisposeMessage, ExtendWrapUpMessage
 from services.gateway.toolbar.entering import Asker, Shown, asker_by
 from services.gateway.toolbar.origins import may_ask
 from shared.contracts.errors import Refused
 from shared.contracts.ids import is_id
-
-Ask = Callable[[Desk, Asker, str, Any, Sequence[str]], Awaitable[web.Response]]
-"""The desk, who asks, the call, the body, the client's own key if there is one."""
 
 log: Final = structlog.get_logger()
 

@@ -7,16 +7,15 @@ hands. The page itself needs no credential: it asks for a key, and asks the admi
 from typing import Final
 
 from services.gateway.console import ROUTES as PUBLIC
-from services.gateway.console import File, file_routes
+from services.gateway.files import File, file_route
 
-_HTML, _JS = "text/html", "text/javascript"
-_FILES: Final[tuple[File, ...]] = (
-    ("/console", "index.html", _HTML, "showConsole", "The console of the admin port"),
-    ("/console/office.js", "office.js", _JS, "showConsoleScript", "Its script"),
-    ("/console/letters_page.js", "letters_page.js", _JS, "showConsoleLetters", "Its dead letters"),
-    ("/console/letter_page.js", "letter_page.js", _JS, "showConsoleLetter", "Its page of one"),
-    ("/console/polling.js", "polling.js", _JS, "showConsolePolling", "How its pages read again"),
-    ("/console/pretty.js", "pretty.js", _JS, "showConsolePretty", "How it shows JSON"),
+_FILES: Final = (
+    File("/console", "index.html", "showConsole", "The console of the admin port"),
+    File("/console/office.js", "office.js", "showConsoleScript", "Its script"),
+    File("/console/letters_page.js", "letters_page.js", "showConsoleLetters", "Its dead letters"),
+    File("/console/letter_page.js", "letter_page.js", "showConsoleLetter", "Its page of one"),
+    File("/console/polling.js", "polling.js", "showConsolePolling", "How its pages read again"),
+    File("/console/pretty.js", "pretty.js", "showConsolePretty", "How it shows JSON"),
 )
 _SHARED: Final = frozenset(
     f"/console/{name}"
@@ -32,6 +31,6 @@ _SHARED: Final = frozenset(
     )
 )
 ROUTES: Final = (
-    *file_routes(__name__, _FILES),
+    *(file_route(file, file.read(__name__)) for file in _FILES),
     *(route for route in PUBLIC if route.path in _SHARED),
 )

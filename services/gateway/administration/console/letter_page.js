@@ -1,7 +1,7 @@
 // One dead letter whole, and its way back: asked for in a dialog, done once, and said.
 
 import { Unauthorized } from "/console/api.js";
-import { dayAndClock, element, pairs, setText, when } from "/console/dom.js";
+import { dayAndClock, element, pairs, sayUnread, setText, when } from "/console/dom.js";
 import { Polling } from "/console/polling.js";
 import { pretty } from "/console/pretty.js";
 import { template } from "/console/templates.js";
@@ -39,12 +39,7 @@ export class LetterPage {
   }
 
   async #read(signal) {
-    try {
-      this.#letter = await (await this.#api.ask(this.#path, { signal })).json();
-    } catch (error) {
-      if (error.status !== 404) throw error;
-      this.#letter = null;
-    }
+    this.#letter = await this.#api.find(this.#path, { signal });
     if (!signal.aborted) this.#draw();
   }
 
@@ -117,8 +112,7 @@ export class LetterPage {
   }
 
   #say(error) {
-    const problem = this.#one(".problem");
-    setText(problem, error ? `It can't be read now (${error.message}); trying again.` : "");
+    sayUnread(this.root, error);
     this.#told(error);
   }
 }

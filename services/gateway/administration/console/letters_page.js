@@ -1,6 +1,6 @@
 // The dead letters that the key reaches, the newest first.
 
-import { dayAndClock, element, keepingFocus, Rows, setText, when } from "/console/dom.js";
+import { dayAndClock, element, keepingFocus, Rows, sayUnread, when } from "/console/dom.js";
 import { Polling } from "/console/polling.js";
 import { template } from "/console/templates.js";
 
@@ -61,7 +61,7 @@ export class LettersPage {
     for (let page = 0; page < this.#pages && next !== undefined; page += 1) {
       const cursor = next && `&cursor=${encodeURIComponent(next)}`;
       const path = `/v1/admin/dead-letters?limit=${PAGE}${which}${cursor}`;
-      const answer = await (await this.#api.ask(path, { signal })).json();
+      const answer = await this.#api.json(path, { signal });
       found.push(...answer.letters);
       next = answer.next;
     }
@@ -79,8 +79,7 @@ export class LettersPage {
   }
 
   #say(error) {
-    const problem = this.root.querySelector(".problem");
-    setText(problem, error ? `They can't be read now (${error.message}); trying again.` : "");
+    sayUnread(this.root, error, "They");
     this.#told(error);
   }
 }

@@ -64,6 +64,27 @@ async def test_each_file_is_served_under_a_strict_policy(
 
 
 @pytest.mark.asyncio
+async def test_who_has_a_file_is_told_that_it_is_as_it_was(
+    client: Client, routes: tuple[Route, ...]
+) -> None:
+    for route in routes:
+        tag = (await client.get(route.path)).headers["ETag"]
+        again = await client.get(route.path, headers={"If-None-Match": tag})
+        assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", tag)
+        other = await client.get(route.path, headers={"If-None-Match": '"other"'})
+        assert other.status == 200
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("routes", ["public"], indirect=True)
+async def test_a_page_that_knows_more_has_another_tag(client: Client) -> None:
+    tag = (await client.get("/console")).headers["ETag"]
+    client.app[BESIDE].admin_port = 8081
+    again = await client.get("/console", headers={"If-None-Match": tag})
+    assert (again.status, again.headers["ETag"] == tag) == (200, False)
+
+
+@pytest.mark.asyncio
 async def test_the_pages_name_only_files_of_their_own_and_pages_beside_them(
     client: Client, routes: tuple[Route, ...]
 ) -> None:
