@@ -32,6 +32,7 @@ run: $(VENV)/.runtime ## start everything, with the demo tenant and a simulated 
 QUICK := not e2e and not crash and not sip and not cluster and not fault
 test: $(VENV)/.dev ## every test, against real parts; installs what it needs
 	@bash tests/support/parts.sh
+	@$(BIN)/python -m compileall -q services shared # once, and not at each of hundreds of starts
 ifeq ($(ARGS),)
 	@$(BIN)/pytest -q -ra -n auto -m "$(QUICK)" --cov --cov-branch
 	@$(BIN)/pytest -q -ra -n 2 --dist loadfile -m "not ($(QUICK))"
