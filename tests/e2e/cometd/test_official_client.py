@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +13,7 @@ import pytest_asyncio
 
 from tests.fault.network import Network
 from tests.support.cometd_clients import CometdClients, Message, node
-from tests.support.parts import PartMissing
+from tests.support.parts import or_skipped
 from tests.support.product import AGENT, SWITCH, ClusterProduct, Product, cloud_event, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
@@ -108,12 +107,8 @@ def basic(agent: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _client() -> None:
-    try:
+    with or_skipped():
         node()
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
 
 
 @pytest_asyncio.fixture
