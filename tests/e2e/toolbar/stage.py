@@ -1,7 +1,7 @@
 """What the toolbar plays on: the product, a CRM whose pages embed it, a browser; and a switch."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -56,9 +56,7 @@ class Stage(Line):
         await page.goto(self.crm.address(agent, **more))
         return page
 
-    async def talk(
-        self, agent: str, caller: str = "+3120555", key: Mapping[str, str] = SWITCH
-    ) -> str:
+    async def talk(self, agent: str, caller: str = "+3120555", key: Any = SWITCH) -> str:
         """A call that this agent is on."""
         self._calls += 1
         call = f"call-{self._calls}"
