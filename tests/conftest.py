@@ -1,11 +1,10 @@
 """What every test may ask for."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.parts import PartMissing, RealParts
+from tests.support.parts import RealParts, or_skipped
 
 
 @pytest.fixture(scope="session")
@@ -21,22 +20,12 @@ def real_parts() -> Iterator[RealParts]:
 @pytest.fixture(scope="session")
 def kafka(real_parts: RealParts) -> str:
     """Bootstrap servers of a real broker."""
-    try:
+    with or_skipped():
         return real_parts.bootstrap
-    except PartMissing as missing:
-        return _missing(missing)
 
 
 @pytest.fixture(scope="session")
 def mongo_url(real_parts: RealParts) -> str:
     """The URL of a real replica set, without a database."""
-    try:
+    with or_skipped():
         return real_parts.mongo_url
-    except PartMissing as missing:
-        return _missing(missing)
-
-
-def _missing(missing: PartMissing) -> str:
-    if os.environ.get("CI") == "true":
-        pytest.fail(str(missing))
-    pytest.skip(str(missing))

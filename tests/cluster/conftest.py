@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.kafka_parts import Place, make_place, unmake
-from tests.support.parts import KafkaBroker, PartMissing
+from tests.support.parts import KafkaBroker, or_skipped
 
 # Started anew, it is told apart from the one that was killed only when that one's time is over.
 IMPATIENT = "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"
@@ -22,10 +22,8 @@ async def place(kafka: str) -> AsyncIterator[Place]:
 
 @pytest.fixture(scope="module")
 def _broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    try:
+    with or_skipped():
         broker = KafkaBroker(tmp_path_factory.mktemp("broker"))
-    except PartMissing as missing:
-        pytest.skip(str(missing))
     with broker._config.open("a") as config:
         config.write(IMPATIENT)
     broker.start()

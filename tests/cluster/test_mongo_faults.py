@@ -31,7 +31,7 @@ from tests.cluster.mongo_parts import (
     outcome,
     raw,
 )
-from tests.support.parts import PartMissing
+from tests.support.parts import or_skipped
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 
@@ -46,10 +46,8 @@ def _sockets() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def _mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FailingMongod]:
-    try:
+    with or_skipped():
         mongod = FailingMongod(tmp_path_factory.mktemp("mongod"))
-    except PartMissing as missing:
-        pytest.skip(str(missing))
     mongod.start()
     try:
         yield mongod

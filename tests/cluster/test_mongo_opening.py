@@ -26,7 +26,7 @@ from tests.cluster.mongo_parts import (
     outcome,
     raw,
 )
-from tests.support.parts import MongoServer, PartMissing, free_ports
+from tests.support.parts import MongoServer, free_ports, or_skipped
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 
@@ -126,10 +126,8 @@ class Standalone(MongoServer):
 
 
 async def test_a_server_without_a_replica_set_is_refused(tmp_path: Path) -> None:
-    try:
+    with or_skipped():
         alone = Standalone(tmp_path)
-    except PartMissing as missing:
-        pytest.skip(str(missing))
     alone.start()
     try:
         for driver in DRIVERS:
@@ -174,10 +172,8 @@ async def test_where_nobody_listens_opening_is_given_up(monkeypatch: pytest.Monk
 
 @both_drivers
 async def test_a_primary_that_comes_late_is_waited_for(driver: MongoDriver, tmp_path: Path) -> None:
-    try:
+    with or_skipped():
         mongod = MongoServer(tmp_path)
-    except PartMissing as missing:
-        pytest.skip(str(missing))
     opening = asyncio.create_task(open_mongo(mongod.url, driver))
     try:
         await asyncio.sleep(0.5)

@@ -29,7 +29,7 @@ from tests.conformance.adapters import database_url
 from tests.support.centre import demo_tenant
 from tests.support.clock import FakeClock
 from tests.support.memory import MemoryHistoryStore, MemoryLog
-from tests.support.parts import MongoServer, PartMissing
+from tests.support.parts import MongoServer, or_skipped
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio]
 
@@ -133,10 +133,8 @@ async def test_a_minute_s_requests_are_counted_together(gateways: Gateways) -> N
 @pytest.fixture
 def mongod(tmp_path: Path) -> Iterator[MongoServer]:
     """One of the test's own."""
-    try:
+    with or_skipped():
         mongod = MongoServer(tmp_path)
-    except PartMissing as missing:
-        pytest.skip(str(missing))
     mongod.start()
     try:
         yield mongod

@@ -1,7 +1,8 @@
 """What `HistoryStore` promises, over every adapter."""
 
 import base64
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -13,15 +14,18 @@ from shared.runtime.history import (
     MISSED,
     NOT_COUNTED,
     Callback,
+    CallbackPage,
     Count,
     Entry,
     HistoryStore,
+    OutcomePage,
     OutcomeRow,
 )
 from tests.conformance.adapters import STORES, Parts, Profile
 
 pytestmark = pytest.mark.asyncio
 PROFILES = STORES
+Page = TypeVar("Page", OutcomePage, CallbackPage)
 
 NOW_MS = from_wire("2026-11-21T14:00:00Z")
 HOUR_MS = 3_600_000
@@ -76,6 +80,14 @@ async def bodies(history: HistoryStore, tenant: str = "demo", /, **wanted: objec
     page = await history.outcomes(tenant, **spread)  # type: ignore[arg-type]
     assert page.next is None
     return list(page.bodies)
+
+
+async def all_pages(ask: Callable[..., Awaitable[Page]], **wanted: object) -> list[Page]:
+    """From the first until one says that it is the last."""
+    pages = [await ask("demo", **wanted)]
+    while (cursor := pages[-1].next) is not None:
+        pages.append(await ask("demo", cursor=cursor, **wanted))
+    return pages
 
 
 async def counted(history: HistoryStore, *group_by: str) -> list[Count]:
@@ -237,14 +249,8 @@ async def test_filters_and_pages_go_together_where_times_are_the_same(parts: Par
         for n in range(12)
     ]
     await parts.history.upsert([], rows)
-    seen: list[bytes] = []
-    cursor: str | None = None
-    while not seen or cursor is not None:
-        page = await parts.history.outcomes(
-            "demo", only={"code": "code-0"}, cursor=cursor, limit=2, **EVER
-        )
-        seen += page.bodies
-        cursor = page.next
+    pages = await all_pages(parts.history.outcomes, only={"code": "code-0"}, limit=2, **EVER)
+    seen = [body for page in pages for body in page.bodies]
     assert seen == [b"10", b"8", b"6", b"4", b"2", b"0"]
 
 
@@ -265,18 +271,10 @@ async def test_pages_show_every_outcome_once(parts: Parts, limit: int) -> None:
         for n in range(10)
     ]
     await parts.history.upsert([], rows)
-    seen: list[bytes] = []
-    cursor: str | None = None
-    pages = 0
-    while pages == 0 or cursor is not None:
-        page = await parts.history.outcomes(
-            "demo", from_ms=NOW_MS, to_ms=LAST_MS, cursor=cursor, limit=limit
-        )
-        seen += page.bodies
-        cursor = page.next
-        pages += 1
-    assert seen == [b"%d" % n for n in range(9, -1, -1)]
-    assert pages == -(-10 // limit)
+    span = {"from_ms": NOW_MS, "to_ms": LAST_MS}
+    pages = await all_pages(parts.history.outcomes, **span, limit=limit)
+    assert [body for page in pages for body in page.bodies] == [b"%d" % n for n in range(9, -1, -1)]
+    assert len(pages) == -(-10 // limit)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'[1,"a"]', b'["1","a","b"]', b'[1,"a",2]'])
@@ -497,18 +495,10 @@ async def test_pages_show_every_callback_once(parts: Parts, limit: int) -> None:
         for n in range(10)
     ]  # fmt: skip
     await parts.history.upsert([], rows)
-    seen: list[bytes] = []
-    cursor: str | None = None
-    pages = 0
-    while pages == 0 or cursor is not None:
-        page = await parts.history.callbacks(
-            "demo", from_ms=SOON, to_ms=LAST_MS, cursor=cursor, limit=limit
-        )
-        seen += [row.body for row in page.rows]
-        cursor = page.next
-        pages += 1
-    assert seen == [b"%d" % n for n in range(10)]
-    assert pages == -(-10 // limit)
+    span = {"from_ms": SOON, "to_ms": LAST_MS}
+    pages = await all_pages(parts.history.callbacks, **span, limit=limit)
+    assert [row.body for page in pages for row in page.rows] == [b"%d" % n for n in range(10)]
+    assert len(pages) == -(-10 // limit)
 
 
 async def test_a_cursor_of_callbacks_leads_no_further_than_the_span(parts: Parts) -> None:

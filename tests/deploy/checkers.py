@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
-import pytest
+from tests.support.parts import skip_or_fail
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -25,15 +25,8 @@ def checker(name: str, how: str) -> str:
     beside = Path(sys.executable).parent
     found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if found is None:
-        missing(f"no {name}: {how}")
+        skip_or_fail(f"no {name}: {how}")
     return found
-
-
-def missing(why: str) -> NoReturn:
-    """End the test for want of a part."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 def run(

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.deploy.checkers import checker, missing, run
+from tests.deploy.checkers import checker, run
 from tests.deploy.composed import FILE, Service
+from tests.support.parts import skip_or_fail
 
 LOADER: Final = Path(__file__).parent / "compose"
 
@@ -22,7 +23,7 @@ def loader() -> Iterator[Path]:
         program = Path(folder) / "compose"
         built = run(go, "build", "-o", program, ".", cwd=LOADER)
         if built.returncode != 0:
-            missing(f"the reader of Compose files can't be built: {built.stderr}")
+            skip_or_fail(f"the reader of Compose files can't be built: {built.stderr}")
         yield program
 
 

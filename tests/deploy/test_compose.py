@@ -16,9 +16,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from services.cli.app import COMMANDS
 from services.processes import STOP_S, read_directory
 from services.settings import PREFIX, SettingsError, read_settings
-from tests.deploy.checkers import DEPLOY, missing, run
+from tests.deploy.checkers import DEPLOY, run
 from tests.deploy.composed import FILE, Service, image_environment, look
-from tests.support.parts import KafkaBroker, PartMissing, free_ports
+from tests.support.parts import KafkaBroker, free_ports, or_skipped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -228,10 +228,8 @@ def test_a_real_broker_starts_on_the_settings_of_compose(
     services: dict[str, Service], tmp_path: Path
 ) -> None:
     service = services["kafka"]
-    try:
+    with or_skipped():
         broker = KafkaBroker(tmp_path)
-    except PartMissing as part:
-        missing(str(part))
     (controller,) = free_ports(1)
     here = {":9092": f":{broker.port}", ":9093": f":{controller}", "kafka:": "127.0.0.1:"}
     lines = []

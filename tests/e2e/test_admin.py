@@ -115,8 +115,7 @@ async def test_codes_agents_and_rules_hold_from_then_on_and_after_a_restart(
     await admin(centre, "PATCH", "/demo", {"wrap_up": {"seconds": 600}})
     await asyncio.sleep(3)  # for callstate, whose knowledge shows by the calls alone
     await centre.talk("c1", agent="agent-77")
-    answered, verdict = await centre.dispose("c1", "Later", agent="agent-77")
-    assert (answered, verdict["outcome"]) == (200, "queued")
+    assert (await centre.dispose("c1", "agent-77", "Later"))["outcome"] == "queued"
     await centre.tell("c1", "call.disconnected", by="caller")
     agent = await centre.agent("c1")
     assert (agent["phase"], agent["disposition"]["code"]) == ("wrap_up", "Later")

@@ -13,37 +13,15 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.support.product import AGENT, ROOT, SWITCH, ClusterProduct, Product, cloud_event
+from tests.support.line import Line
+from tests.support.product import AGENT, ROOT, ClusterProduct, Product
 from tests.support.socket_client import SocketClient
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 
 
-class Centre:
+class Centre(Line):
     """A client of the product: a switch, an agent and a supervisor in one."""
-
-    def __init__(self, product: Product, http: aiohttp.ClientSession) -> None:
-        self.product = product
-        self.http = http
-
-    async def tell(self, call: str, event_type: str, **data: Any) -> Any:
-        headers = SWITCH | {"Content-Type": "application/cloudevents+json"}
-        body = json.dumps(cloud_event(call, event_type, data))
-        url = f"{self.product.url}/v1/events"
-        async with self.http.post(url, data=body, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
-            return (await answer.json())["results"][0]
-
-    async def dispose(self, call: str, code: str, agent: str = "agent-1", **more: Any) -> Any:
-        url = f"{self.product.url}/v1/calls/{call}/disposition"
-        body = {"agent_id": agent, "code": code, **more}
-        async with self.http.post(url, json=body, headers=AGENT) as answer:
-            return answer.status, await answer.json()
-
-    async def get(self, path: str) -> Any:
-        async with self.http.get(self.product.url + path, headers=AGENT) as answer:
-            assert answer.status == 200, await answer.text()
-            return await answer.json()
 
     async def talk(self, call: str, agent: str = "agent-1") -> None:
         await self.tell(call, "call.started", direction="inbound", did="100")
@@ -85,8 +63,7 @@ async def centre(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 async def test_a_queued_code_is_saved_when_the_call_ends(centre: Centre) -> None:
     await centre.talk("c1")
-    status, verdict = await centre.dispose("c1", "Sale")
-    assert (status, verdict["outcome"]) == (200, "queued")
+    assert (await centre.dispose("c1", "agent-1", "Sale"))["outcome"] == "queued"
     assert (await centre.agent("c1"))["queued"]["code"] == "Sale"
     await centre.tell("c1", "call.disconnected", by="caller")
     agent = await centre.agent("c1")
@@ -105,13 +82,12 @@ async def test_a_queued_code_is_saved_when_the_call_ends(centre: Centre) -> None
 async def test_wrap_up_correction_release_and_lateness(centre: Centre) -> None:
     await centre.talk("c2")
     await centre.tell("c2", "call.disconnected")
-    assert (await centre.dispose("c2", "Interested"))[1]["outcome"] == "saved"
-    status, verdict = await centre.dispose("c2", "Sale", release_after=True)
-    assert (status, verdict["outcome"]) == (200, "corrected")
+    assert (await centre.dispose("c2", "agent-1", "Interested"))["outcome"] == "saved"
+    verdict = await centre.dispose("c2", "agent-1", "Sale", release_after=True)
+    assert verdict["outcome"] == "corrected"
     assert verdict["previous"]["code"] == "Interested"
     await centre.phase("c2", "released")
-    status, verdict = await centre.dispose("c2", "Referred")
-    assert (status, verdict["outcome"]) == (200, "user_event")
+    assert (await centre.dispose("c2", "agent-1", "Referred"))["outcome"] == "user_event"
     assert (await centre.agent("c2"))["disposition"]["origin"] == "late"
     report = await centre.get("/v1/reports/dispositions?group_by=code,agent_id")
     assert report["rows"] == [{"code": "Referred", "agent_id": "agent-1", "count": 1}]
@@ -136,9 +112,9 @@ async def test_a_callback_that_comes_due_while_it_is_down_is_told_once(centre: C
     soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
     for call in ("c6", "c7"):
         await centre.talk(call)
-        assert (await centre.dispose(call, "Callback", callback_at=soon))[0] == 200
+        await centre.dispose(call, "agent-1", "Callback", callback_at=soon)
         await centre.tell(call, "call.disconnected")
-    assert (await centre.dispose("c7", "Sale"))[1]["outcome"] == "corrected"
+    assert (await centre.dispose("c7", "agent-1", "Sale"))["outcome"] == "corrected"
     centre.product.kill()
     await asyncio.sleep(3)
     await centre.product.start()
@@ -206,7 +182,7 @@ async def follow(
 
 async def test_it_stops_cleanly_and_starts_again_where_it_was(centre: Centre) -> None:
     await centre.talk("c5")
-    await centre.dispose("c5", "Sale")
+    await centre.dispose("c5", "agent-1", "Sale")
     assert centre.product.stop() == 0
     await centre.product.start()
     await centre.tell("c5", "call.disconnected")

@@ -1,7 +1,6 @@
 """A broker and a mongod of the suite's own, for they are killed and frozen."""
 
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.network import DistantBroker
-from tests.support.parts import MongoServer, Part, PartMissing
+from tests.support.parts import MongoServer, Part, or_skipped
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +28,13 @@ def parts_to_break() -> Iterator[tuple[DistantBroker, MongoServer]]:
     folder = Path(tempfile.mkdtemp(prefix="aftercall-fault-"))
     started: list[Part] = []
     try:
-        broker = DistantBroker(folder / "kafka")
-        broker.start()
-        started.append(broker)
-        mongod = MongoServer(folder / "mongod")
-        mongod.start()
-        started.append(mongod)
+        with or_skipped():
+            broker = DistantBroker(folder / "kafka")
+            mongod = MongoServer(folder / "mongod")
+        for one in (broker, mongod):
+            one.start()
+            started.append(one)
         yield broker, mongod
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
     finally:
         for part in started:
             part.end()

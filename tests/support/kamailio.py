@@ -18,9 +18,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final, Self
 
-import pytest
-
 from services.callstate.resync import http_snapshot
+from tests.support.parts import skip_or_fail
 
 ROOT: Final = Path(__file__).parents[2]
 CONFIGURATION: Final = ROOT / "deploy" / "kamailio" / "kamailio.cfg"
@@ -35,12 +34,8 @@ CONFIRMED: Final = 4  # the state of a dialog whose ACK has come
 def require_parts() -> None:
     """Skip where the parts are not to be had; with CI=true that is a failure."""
     missing = [name for name in ("kamailio", "sipp") if which(name) is None]
-    if not missing:
-        return
-    reason = f"{', '.join(missing)} not installed (tests/support/parts.sh installs)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if missing:
+        skip_or_fail(f"{', '.join(missing)} not installed (tests/support/parts.sh installs)")
 
 
 def which(name: str) -> str | None:

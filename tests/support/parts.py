@@ -16,11 +16,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pymongo
 import pymongo.errors
+import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 JARS: Final = ROOT / ".cache" / "kafka" / "libs"
@@ -52,6 +55,22 @@ log.cleaner.enable=false
 
 class PartMissing(Exception):
     """A part is not on this machine; the message says how to get it."""
+
+
+def skip_or_fail(why: str) -> NoReturn:
+    """End the test for want of a part: it is skipped, and with CI=true it fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@contextmanager
+def or_skipped() -> Iterator[None]:
+    """What needs a part: without it the test ends as `skip_or_fail` has it."""
+    try:
+        yield
+    except PartMissing as missing:
+        skip_or_fail(str(missing))
 
 
 def free_ports(count: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ import pytest
 from services.gateway.asyncapi import Layout, asyncapi
 from shared.contracts.topics import GATEWAY_REPLIES, TOPICS
 from tests.support.asyncapi_parser import node, parse
-from tests.support.parts import PartMissing
+from tests.support.parts import or_skipped
 from tests.support.product import Product
 
 pytestmark = pytest.mark.e2e
@@ -23,12 +22,8 @@ SOCKET: Final = "/v1/socket"
 
 @pytest.fixture(autouse=True, scope="module")
 def _parser() -> None:
-    try:
+    with or_skipped():
         node()
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
 
 
 @pytest.mark.asyncio

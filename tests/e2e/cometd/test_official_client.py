@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import aiohttp
@@ -14,8 +13,9 @@ import pytest_asyncio
 
 from tests.fault.network import Network
 from tests.support.cometd_clients import CometdClients, Message, node
-from tests.support.parts import PartMissing
-from tests.support.product import AGENT, SWITCH, ClusterProduct, Product, cloud_event, free_port
+from tests.support.line import Line
+from tests.support.parts import or_skipped
+from tests.support.product import ClusterProduct, Product, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 
@@ -34,22 +34,14 @@ WHOLE: Final = [
 ]
 
 
-class Centre:
+class Centre(Line):
     """The product, a switch, agents' toolbars and their CometD clients."""
 
     def __init__(
         self, product: Product, http: aiohttp.ClientSession, clients: CometdClients
     ) -> None:
-        self.product = product
-        self.http = http
+        super().__init__(product, http)
         self.clients = clients
-
-    async def tell(self, call: str, event_type: str, **data: Any) -> None:
-        headers = SWITCH | {"Content-Type": "application/cloudevents+json"}
-        body = json.dumps(cloud_event(call, event_type, data))
-        url = f"{self.product.url}/v1/events"
-        async with self.http.post(url, data=body, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
 
     async def ring(self, call: str, agent: str = "agent-1") -> None:
         data = {"direction": "inbound", "from": "+49301234567", "did": "15000", "agent_id": agent}
@@ -59,18 +51,14 @@ class Centre:
         await self.ring(call, agent)
         await self.tell(call, "call.agent_joined", agent_id=agent)
 
-    async def dispose(self, call: str, agent: str = "agent-1", code: str = "Referred") -> None:
+    async def set_disposition(
+        self, call: str, agent: str = "agent-1", code: str = "Referred"
+    ) -> None:
         """As the vendor's page does it."""
         url = f"{self.product.url}/api/v2/me/calls/{call}"
         body = {"operationName": "SetCallDisposition", "disposition": code}
         async with self.http.post(url, json=body, headers=basic(agent)) as answer:
             assert await answer.json() == {"statusCode": 0}
-
-    async def dispose_natively(self, call: str, code: str) -> None:
-        url = f"{self.product.url}/v1/calls/{call}/disposition"
-        body = {"agent_id": "agent-1", "code": code}
-        async with self.http.post(url, json=body, headers=AGENT) as answer:
-            assert (await answer.json())["outcome"] == "queued"
 
     async def open(
         self,
@@ -108,12 +96,8 @@ def basic(agent: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _client() -> None:
-    try:
+    with or_skipped():
         node()
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
 
 
 @pytest_asyncio.fixture
@@ -142,9 +126,9 @@ async def whole_call(centre: Centre, call: str) -> None:
     await centre.tell(call, "call.agent_joined", agent_id="agent-1")
     await centre.tell(call, "call.held", agent_id="agent-1")
     await centre.tell(call, "call.retrieved", agent_id="agent-1")
-    await centre.dispose(call)
+    await centre.set_disposition(call)
     await centre.tell(call, "call.disconnected", by="caller")
-    await centre.dispose(call, code="Sale")
+    await centre.set_disposition(call, code="Sale")
 
 
 @pytest.mark.parametrize("acks", [False, True], ids=["plain", "acks"])
@@ -153,7 +137,7 @@ async def test_a_whole_call(centre: Centre, transport: str, acks: bool) -> None:
     await centre.open("ada", transport, acks=acks)
     await whole_call(centre, "c-1")
     assert await centre.moves("ada", len(WHOLE)) == WHOLE
-    await centre.dispose("c-1", code="Interested")
+    await centre.set_disposition("c-1", code="Interested")
     await centre.talk("c-2")
     told = await centre.moves("ada", len(WHOLE) + 2)
     assert told == [*WHOLE, *WHOLE[:2]], "nothing of the first call after its release"
@@ -191,8 +175,8 @@ async def test_a_whole_call_on_the_cluster(cluster_centre: Centre) -> None:
 async def test_the_resource_of_the_page(centre: Centre, transport: str) -> None:
     await centre.talk("c-1")
     await centre.open("ada", transport)
-    await centre.dispose_natively("c-1", "Sale")
-    await centre.dispose("c-1")
+    await centre.dispose("c-1", "agent-1", "Sale")
+    await centre.set_disposition("c-1")
     first, second = await centre.told("ada", 2)
     assert first["data"]["call"]["userData"] == {"DispositionCode": "Sale"}
     assert second["channel"] == CALLS
@@ -217,8 +201,8 @@ async def test_two_agents_hear_of_their_own_calls(centre: Centre) -> None:
     await centre.open("bela", "websocket", agent="agent-2")
     await centre.talk("of-bela", "agent-2")
     await centre.talk("of-ada")
-    await centre.dispose("of-bela", "agent-2")
-    await centre.dispose("of-ada")
+    await centre.set_disposition("of-bela", "agent-2")
+    await centre.set_disposition("of-ada")
     moves = [*WHOLE[:2], ("AttachedDataChanged", "Established")]
     assert await centre.moves("ada", 3) == await centre.moves("bela", 3) == moves
     for name in ("ada", "bela"):
@@ -312,7 +296,7 @@ async def test_callback_polling_by_plain_http(centre: Centre) -> None:
     (reply,) = await call({"channel": "/meta/subscribe", "subscription": CALLS, **mine})
     assert reply["successful"]
     await centre.talk("c-1")
-    await centre.dispose("c-1")
+    await centre.set_disposition("c-1")
     connect = {"channel": "/meta/connect", "connectionType": "callback-polling", **mine}
     told: list[Message] = []
     while len(told) < 3:

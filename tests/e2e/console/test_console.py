@@ -1,14 +1,11 @@
 """The console in Chromium, against the product as a process: what people see of calls."""
 
 import asyncio
-import json
-import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -16,15 +13,13 @@ import pytest_asyncio
 import yaml
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import chromium, faults, keep
-from tests.support.parts import PartMissing
-from tests.support.product import AGENT, DEMO_TENANTS, SWITCH, Product, cloud_event
+from tests.support.browser import Scheme, faults, keep, open_console, set_clock, watched
+from tests.support.line import Line
+from tests.support.product import DEMO_TENANTS, Product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-WAIT_MS: Final = 15_000
 WRAP_UP_S: Final = 8
-expect.set_options(timeout=WAIT_MS)
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
 FOLDER: Final = {
@@ -76,93 +71,39 @@ READ_LATE: Final = """async () => {
 }"""
 
 
-class Stage:
+class Stage(Line):
     """The product, a browser, a switch and agents."""
 
-    def __init__(self, product: Product, browser: Browser) -> None:
-        self.product = product
+    def __init__(self, product: Product, http: aiohttp.ClientSession, browser: Browser) -> None:
+        super().__init__(product, http)
         self.browser = browser
-        self._http = aiohttp.ClientSession()
-        self._told = 0
-
-    async def close(self) -> None:
-        await self._http.close()
 
     @asynccontextmanager
     async def open(
-        self, address: str = "", *, skew_ms: int = 0, scheme: Literal["light", "dark"] = "light"
+        self, address: str = "", *, skew_ms: int = 0, scheme: Scheme = "light"
     ) -> AsyncIterator[Page]:
-        """The console at an address behind its "#", in a browser whose clock is wrong by so much.
-
-        At the end nothing may have been complained of, and no other host asked.
-        """
-        context = await self.browser.new_context(color_scheme=scheme)
-        page = await context.new_page()
-        hosts: set[str] = set()
-        complaints: list[str] = []
-        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda told: complaints.append(told.text) if bad(told.text) else None)
-        if skew_ms:
-            await page.add_init_script(
-                f"const now = Date.now; Date.now = () => now() + ({skew_ms});"
-            )
-        await page.goto(f"{self.product.url}/console#key=demo-key")
-        await expect(page.locator("#connection")).to_have_text("Live")
-        if address:
-            await page.goto(f"{self.product.url}/console#{address}")
-        yield page
-        await context.close()
-        assert not complaints
-        assert hosts == {urlsplit(self.product.url).netloc}
-
-    async def tell(self, call: str, event_type: str, **data: Any) -> None:
-        self._told += 1
-        headers = SWITCH | {"Content-Type": "application/cloudevents+json"}
-        body = json.dumps(cloud_event(call, event_type, data, f"event-{self._told}"))
-        url = f"{self.product.url}/v1/events"
-        async with self._http.post(url, data=body, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
+        """The console, in a browser whose clock is wrong by so much; `watched`."""
+        async with watched(self.browser, self.product.url, scheme) as page:
+            await set_clock(page, skew_ms)
+            await open_console(page, self.product.url, address)
+            yield page
 
     async def talk(self, call: str, agent: str, **data: Any) -> None:
         """A call that this agent is on."""
         await self.tell(call, "call.started", direction="inbound", **data)
         await self.tell(call, "call.agent_joined", agent_id=agent)
 
-    async def dispose(self, call: str, agent: str, code: str, **more: Any) -> int:
-        url = f"{self.product.url}/v1/calls/{call}/disposition"
-        body = {"agent_id": agent, "code": code, **more}
-        async with self._http.post(url, json=body, headers=AGENT) as answer:
-            return answer.status
-
-    async def get(self, path: str) -> Any:
-        async with self._http.get(self.product.url + path, headers=AGENT) as answer:
-            assert answer.status == 200, await answer.text()
-            return await answer.json()
-
-
-def bad(complaint: str) -> bool:
-    """A complaint of the browser; that nothing answers is none, while the product is away."""
-    return "Failed to load resource" not in complaint
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     folder = tmp_path_factory.mktemp("console")
     (tenant,) = yaml.safe_load(DEMO_TENANTS.read_text())["tenants"]
     kept = [code for code in tenant["codes"] if code["code"] not in ("Sale", "Interested")]
     tenants = folder / "tenants.yaml"
     tenants.write_text(yaml.safe_dump({"tenants": [tenant | {"codes": [FOLDER, *kept]}]}))
     product = Product(folder / "data", tenants_file=tenants, demo_wrap_up_s=WRAP_UP_S)
-    try:
-        async with chromium() as browser, product:
-            opened = Stage(product, browser)
-            yield opened
-            await opened.close()
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    async with product, aiohttp.ClientSession() as http:
+        yield Stage(product, http, browser)
 
 
 async def test_the_page_of_a_call_follows_it_and_says_which_rule_decided(stage: Stage) -> None:
@@ -173,10 +114,10 @@ async def test_the_page_of_a_call_follows_it_and_says_which_rule_decided(stage: 
         await expect(page.locator(".call > h2 .phase")).to_have_text("on the call")
         await stage.tell("followed", "call.held")
         await expect(page.locator(".call > h2 .phase")).to_have_text("on the call, on hold")
-        assert await stage.dispose("followed", "agent-1", "Sale") == 200
+        await stage.dispose("followed", "agent-1", "Sale")
         entries = page.locator(".history li")
         await expect(entries.last).to_contain_text("it waits until the agent leaves. queued")
-        assert await stage.dispose("followed", "agent-2", "Sale") == 409
+        await stage.dispose("followed", "agent-2", "Sale", status=409)
         await expect(entries.last).to_contain_text("The agent has no part in this call.")
         await expect(entries.last).to_have_attribute("data-kind", "refused")
         await stage.tell("followed", "call.disconnected", by="caller")
@@ -242,15 +183,15 @@ async def test_the_board_begins_with_the_callbacks_that_were_told_of_before(stag
         await stage.talk(call, agent)
         await stage.tell(call, "call.disconnected", by="caller")
         at = (now + timedelta(hours=hours)).isoformat()
-        assert await stage.dispose(call, agent, "Callback", callback_at=at) == 200
+        await stage.dispose(call, agent, "Callback", callback_at=at)
         if code != "Callback":
-            assert await stage.dispose(call, agent, code) == 200
+            await stage.dispose(call, agent, code)
     async with stage.open("/board") as page:
         due = page.locator("[data-list='due'] tbody tr")
         scheduled = page.locator("[data-list='scheduled'] tbody tr")
         await expect(due.filter(has_text="agent-7")).to_contain_text("promised-0")
         await expect(scheduled).to_contain_text("agent-8")
-        assert await stage.dispose("promised-1", "agent-8", "DoNotCall") == 200
+        await stage.dispose("promised-1", "agent-8", "DoNotCall")
         await expect(scheduled).to_have_count(0)
         await page.reload()
         await expect(due.filter(has_text="agent-7")).to_be_visible()
@@ -379,12 +320,10 @@ async def test_what_the_stream_tells_is_newer_than_the_list_that_is_read(stage: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_on_any_page(
-    stage: Stage, scheme: Literal["light", "dark"]
-) -> None:
+async def test_axe_finds_nothing_on_any_page(stage: Stage, scheme: Scheme) -> None:
     await stage.talk("shown", "agent-10", customer_id="c-2")
     await stage.dispose("shown", "agent-10", "Sale")
-    await stage.dispose("shown", "agent-2", "Sale")
+    await stage.dispose("shown", "agent-2", "Sale", status=409)
     await stage.tell("shown", "call.disconnected", by="caller")
     async with stage.open(scheme=scheme) as page:
         for address in (

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -21,13 +19,11 @@ from shared.adapters.embedded import open_embedded
 from shared.contracts.envelope import Event, Message, to_message
 from shared.contracts.ids import call_key
 from shared.contracts.topics import TELEPHONY_EVENTS
-from tests.support.browser import chromium, faults, keep
-from tests.support.parts import PartMissing
+from tests.support.browser import Scheme, faults, keep, open_console, watched
 from tests.support.product import Product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-expect.set_options(timeout=15_000)
 ADMIN: Final = "demo-admin-key"
 OPERATOR: Final = "the-operators-own-key"
 LETTERS: Final = "/v1/admin/dead-letters"
@@ -73,24 +69,14 @@ class Office:
 
     @asynccontextmanager
     async def open(
-        self, key: str, address: str = "/letters", *, scheme: Literal["light", "dark"] = "light"
+        self, key: str, address: str = "/letters", *, scheme: Scheme = "light"
     ) -> AsyncIterator[Page]:
-        """The admin port's console; nothing may be complained of, and no other host asked."""
-        context = await self.browser.new_context(color_scheme=scheme)
-        page = await context.new_page()
-        hosts: set[str] = set()
-        complaints: list[str] = []
-        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda told: complaints.append(told.text) if bad(told.text) else None)
-        await page.goto(f"{self.product.admin_url}/console#key={key}")
-        await expect(page.locator("#connection")).to_have_text("Up to date")
-        await page.goto(f"{self.product.admin_url}/console#{address}")
-        yield page
-        assert key not in page.url
-        await context.close()
-        assert not complaints
-        assert hosts == {urlsplit(self.product.admin_url).netloc}
+        """The admin port's console; `watched`."""
+        url = self.product.admin_url
+        async with watched(self.browser, url, scheme) as page:
+            await open_console(page, url, address, key=key, says="Up to date")
+            yield page
+            assert key not in page.url
 
     async def ask(self, method: str, path: str, key: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {key}"}
@@ -114,33 +100,25 @@ class Office:
         return place
 
 
-def bad(complaint: str) -> bool:
-    """A complaint of the browser; that something is refused on purpose is none."""
-    return "Failed to load resource" not in complaint
-
-
 def row(page: Page, key: str) -> Locator:
     """The row of a record key."""
     return page.locator("tbody tr").filter(has=page.get_by_role("cell", name=key, exact=True))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+async def office(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Office]:
     data_dir = tmp_path_factory.mktemp("letters") / "data"
     data_dir.mkdir()
     await append(data_dir, poison())
     product = Product(data_dir, operator_sha256=sha256(OPERATOR.encode()).hexdigest())
-    try:
-        async with chromium() as browser, product:
-            opened = Office(product, browser)
-            async with asyncio.timeout(LETTERS_S):
-                while len(await opened.waiting()) < len(poison()):
-                    await asyncio.sleep(0.05)
-            yield opened
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    async with product:
+        opened = Office(product, browser)
+        async with asyncio.timeout(LETTERS_S):
+            while len(await opened.waiting()) < len(poison()):
+                await asyncio.sleep(0.05)
+        yield opened
 
 
 async def append(data_dir: Path, messages: Sequence[Message]) -> None:
@@ -316,9 +294,7 @@ async def test_the_public_console_leads_there_and_shows_none_itself(office: Offi
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_on_these_pages(
-    office: Office, scheme: Literal["light", "dark"]
-) -> None:
+async def test_axe_finds_nothing_on_these_pages(office: Office, scheme: Scheme) -> None:
     place = next(one["place"] for one in await office.waiting() if one["key"] == "demo:old")
     await office.ask("POST", f"{LETTERS}/{place}/put-back", ADMIN)
     async with office.open(ADMIN, scheme=scheme) as page:

@@ -1,7 +1,6 @@
 """The pages of the documents in a browser that finds no host but the product."""
 
 import html
-import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from services.gateway.sockets.documents import messages
 from shared.contracts.messages import MESSAGES
 from shared.contracts.topics import GATEWAY_REPLIES, TOPICS
 from tests.support.chromium import chromium, page
-from tests.support.parts import PartMissing
+from tests.support.parts import or_skipped
 from tests.support.product import Product
 from tests.unit.services.gateway.floor import Floor
 
@@ -25,12 +24,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
-    try:
+    with or_skipped():
         chromium()
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
     async with Product(tmp_path_factory.mktemp("product") / "data") as started:
         yield started
 

@@ -1,6 +1,5 @@
 """`GET /v1/socket` from pages in Chromium: of the gateway, of a listed origin, of another one."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest
 import pytest_asyncio
 import yaml
 from aiohttp import web
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
-from tests.support.browser import chromium
-from tests.support.parts import PartMissing
-from tests.support.product import AGENT, DEMO_TENANTS, SWITCH, Product, cloud_event
+from tests.support.line import Line
+from tests.support.product import AGENT, DEMO_TENANTS, Product
 
 CALL: Final = "page-1"
 # Says hello, disposes once it is ready, and tells all that it heard once it knows the outcome.
@@ -36,11 +34,13 @@ SCRIPT: Final = """([url, authorization, call]) => new Promise((resolve) => {
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 
-class Stage:
+class Stage(Line):
     """The product, and a browser's page."""
 
-    def __init__(self, product: Product, page: Page, port: int) -> None:
-        self.product = product
+    def __init__(
+        self, product: Product, http: aiohttp.ClientSession, page: Page, port: int
+    ) -> None:
+        super().__init__(product, http)
         self.page = page
         self.url = product.url.replace("http", "ws", 1) + "/v1/socket"
         self.origins = {
@@ -55,22 +55,23 @@ class Stage:
         told: dict[str, Any] = await self.page.evaluate(SCRIPT, [self.url, authorization, CALL])
         return told
 
+    async def token(self) -> str:
+        url, body = f"{self.product.url}/v1/toolbar-tokens", {"agent_id": "agent-1"}
+        async with self.http.post(url, json=body, headers=AGENT) as answer:
+            return f"Bearer {(await answer.json())['token']}"
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     folder = tmp_path_factory.mktemp("socket")
-    try:
-        async with (
-            crm() as port,
-            chromium() as browser,
-            Product(folder / "data", tenants_file=listing(folder, port)) as product,
-        ):
-            await join(product)
-            yield Stage(product, await browser.new_page(), port)
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    async with (
+        crm() as port,
+        Product(folder / "data", tenants_file=listing(folder, port)) as product,
+        aiohttp.ClientSession() as http,
+    ):
+        opened = Stage(product, http, await browser.new_page(), port)
+        await opened.tell(CALL, "call.agent_joined", agent_id="agent-1")
+        yield opened
 
 
 def listing(folder: Path, port: int) -> Path:
@@ -100,27 +101,9 @@ async def crm() -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-async def join(product: Product) -> None:
-    event = cloud_event(CALL, "call.agent_joined", {"agent_id": "agent-1"})
-    headers = SWITCH | {"Content-Type": "application/cloudevents+json"}
-    async with (
-        aiohttp.ClientSession(product.url) as http,
-        http.post("/v1/events", json=event, headers=headers) as answer,
-    ):
-        assert answer.status == 200, await answer.text()
-
-
-async def token(product: Product) -> str:
-    async with (
-        aiohttp.ClientSession(product.url) as http,
-        http.post("/v1/toolbar-tokens", json={"agent_id": "agent-1"}, headers=AGENT) as answer,
-    ):
-        return f"Bearer {(await answer.json())['token']}"
-
-
 @pytest.mark.parametrize(("origin", "by"), [("own", "key"), ("own", "token"), ("listed", "token")])
 async def test_a_page_disposes_and_hears_of_it(stage: Stage, origin: str, by: str) -> None:
-    key = AGENT["Authorization"] if by == "key" else await token(stage.product)
+    key = AGENT["Authorization"] if by == "key" else await stage.token()
     told = await stage.converse(origin, key)
     kinds = {message["type"]: message for message in told["heard"]}
     assert kinds["answer"]["status"] == 200, told
@@ -132,7 +115,7 @@ async def test_a_page_disposes_and_hears_of_it(stage: Stage, origin: str, by: st
     ("origin", "by"), [("listed", "key"), ("other", "key"), ("other", "token")]
 )
 async def test_a_page_that_may_not_is_told_so(stage: Stage, origin: str, by: str) -> None:
-    key = AGENT["Authorization"] if by == "key" else await token(stage.product)
+    key = AGENT["Authorization"] if by == "key" else await stage.token()
     told = await stage.converse(origin, key)
     assert (told["code"], told["heard"]) == (4403, [])
     assert told["reason"].startswith("forbidden: ")

@@ -1,164 +1,29 @@
 """The toolbar in Chromium, in a page of another origin, against the product as a process."""
 
 import asyncio
-import json
-import os
 import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import aiohttp
 import pytest
 import pytest_asyncio
-import yaml
 from playwright.async_api import Browser, Page, Request, Route, expect
 
-from tests.e2e.toolbar.crm import Crm
-from tests.support.browser import chromium, faults, keep
-from tests.support.parts import PartMissing
-from tests.support.product import AGENT, DEMO_TENANTS, ROOT, SWITCH, Product, cloud_event
+from tests.e2e.toolbar.stage import STRICT, Stage, choose, says, staged
+from tests.support.browser import WAIT_MS, faults, keep, watched
+from tests.support.product import ROOT, Product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-WAIT_MS: Final = 15_000
 WRAP_UP_S: Final = 5
-AGENTS: Final = 20  # no test meets the calls of another
-STRICT: Final = {"Authorization": "Bearer strict-key"}
-CODES: Final = [
-    {
-        "code": "Sales",
-        "label": "Sales talk",
-        "children": [{"code": "Sale", "id": 1}, {"code": "Interested", "id": 2}],
-    },
-    {"code": "Callback", "id": 4, "label": "Call back", "needs_callback": True},
-    {"code": "DoNotCall", "id": 6, "label": "Do not call"},
-]
-
-
-class Stage:
-    """The product, a CRM, a browser; and a switch."""
-
-    def __init__(self, product: Product, crm: Crm, browser: Browser) -> None:
-        self.product = product
-        self.crm = crm
-        self.browser = browser
-        self.hosts: set[str] = set()
-        self.complaints: list[str] = []
-        self._http = aiohttp.ClientSession()
-        self._calls = 0
-
-    async def close(self) -> None:
-        await self._http.close()
-
-    async def open(self, agent: str, skew_ms: int = 0, **more: object) -> Page:
-        """A page of the CRM, in a browser whose clock is wrong by so much."""
-        context = await self.browser.new_context()
-        context.set_default_timeout(WAIT_MS)
-        page = await context.new_page()
-        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        if skew_ms:
-            await page.add_init_script(
-                f"const now = Date.now; Date.now = () => now() + ({skew_ms});"
-            )
-        await page.goto(self.crm.address(agent, **more))
-        return page
-
-    async def tell(self, call: str, event_type: str, key: Any = SWITCH, **data: Any) -> None:
-        headers = key | {"Content-Type": "application/cloudevents+json"}
-        body = json.dumps(cloud_event(call, event_type, data, f"{call}-{event_type}-{data}"))
-        url = f"{self.product.url}/v1/events"
-        async with self._http.post(url, data=body, headers=headers) as answer:
-            assert answer.status == 200, await answer.text()
-
-    async def talk(self, agent: str, caller: str = "+3120555", key: Any = SWITCH) -> str:
-        """A call that this agent is on."""
-        self._calls += 1
-        call = f"call-{self._calls}"
-        await self.tell(call, "call.started", key, **{"direction": "inbound", "from": caller})
-        await self.tell(call, "call.agent_joined", key, agent_id=agent)
-        return call
-
-    async def dispose(self, call: str, agent: str, code: str) -> None:
-        """As another client of the API."""
-        url = f"{self.product.url}/v1/calls/{call}/disposition"
-        body = {"agent_id": agent, "code": code}
-        async with self._http.post(url, json=body, headers=AGENT) as answer:
-            assert answer.status == 200, await answer.text()
-
-    async def get(self, path: str) -> Any:
-        async with self._http.get(self.product.url + path, headers=AGENT) as answer:
-            assert answer.status == 200, await answer.text()
-            return await answer.json()
-
-    async def verdicts(self, call: str) -> list[str]:
-        entries = (await self.get(f"/v1/calls/{call}/history"))["entries"]
-        return [entry["type"] for entry in entries if entry["kind"] == "verdict"]
-
-    async def dispositions(self, call: str) -> list[Any]:
-        return [
-            agent.get("disposition") for agent in (await self.get(f"/v1/calls/{call}"))["agents"]
-        ]
-
-
-def tenants(path: Path, origin: str) -> Path:
-    """The demo tenant with folders of codes, and this page among its origins; and a strict one."""
-    (tenant,) = yaml.safe_load(DEMO_TENANTS.read_text())["tenants"]
-    agents = [{"agent_id": f"agent-{number}"} for number in range(1, AGENTS + 1)]
-    tenant |= {"codes": CODES, "toolbar_origins": [origin], "agents": agents}
-    scopes = ["disposition:write", "events:write", "read"]
-    key = {"id": "crm", "kind": "bearer", "secret": "strict-key", "scopes": scopes}
-    strict = tenant | {
-        "id": "strict",
-        "corrections": False,
-        "credentials": [key],
-        "agents": [{"agent_id": "agent-1"}],
-    }
-    path.write_text(yaml.safe_dump({"tenants": [tenant, strict]}))
-    return path
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    folder = tmp_path_factory.mktemp("toolbar")
-    try:
-        async with Crm() as crm, chromium() as browser:
-            file = tenants(folder / "tenants.yaml", crm.origin)
-            product = Product(folder / "data", tenants_file=file, demo_wrap_up_s=WRAP_UP_S)
-            crm.gateway = product.url
-            async with product:
-                opened = Stage(product, crm, browser)
-                yield opened
-                await opened.close()
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
-
-
-async def choose(page: Page, code: str) -> None:
-    await page.locator("[part=search]").fill(code)
-    await page.locator("[part=search]").press("Enter")
-
-
-async def press_access_key(page: Page, key: str) -> None:
-    """Alt and the key, as the system tells it to the browser: playwright leaves the text out."""
-    session = await page.context.new_cdp_session(page)
-    told = {"modifiers": 1, "key": key, "code": f"Key{key.upper()}", "unmodifiedText": key}
-    for kind in ("rawKeyDown", "keyUp"):
-        code = ord(key.upper())
-        event = {"type": kind, "windowsVirtualKeyCode": code, **told}
-        await session.send("Input.dispatchKeyEvent", event)
-    await session.detach()
-
-
-async def says(page: Page, state: str, text: str | re.Pattern[str] = "") -> None:
-    """The toolbar says so, in seconds."""
-    outcome = page.locator("[part=outcome]")
-    await expect(outcome).to_have_attribute("data-state", state, timeout=WAIT_MS)
-    await expect(outcome).to_contain_text(text)
+async def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with staged(browser, tmp_path_factory.mktemp("toolbar"), WRAP_UP_S) as opened:
+        yield opened
 
 
 async def test_what_is_queued_while_talking_is_saved_when_the_call_ends(stage: Stage) -> None:
@@ -420,7 +285,7 @@ async def test_a_gateway_killed_with_a_request_in_hand_gives_one_outcome(stage: 
     await expect(page.locator("[part=connection]")).to_contain_text("Connection lost")
     await stage.product.start()
     await says(page, "queued", "Queued: Sale")
-    await expect(page.locator("[part=connection]")).to_be_empty(timeout=WAIT_MS)
+    await expect(page.locator("[part=connection]")).to_be_empty()
     await stage.tell(call, "call.disconnected", by="caller")
     await says(page, "saved", "Saved: Sale")
     assert await stage.verdicts(call) == ["disposition.queued", "disposition.saved"]
@@ -476,7 +341,7 @@ async def test_a_token_that_is_refused_is_asked_for_anew(stage: Stage) -> None:
     await stage.talk("agent-17", "+351")
     await page.route("**/token*", spoil)
     await page.reload()
-    await expect(page.locator("[part=call]", has_text="+351")).to_be_visible(timeout=WAIT_MS)
+    await expect(page.locator("[part=call]", has_text="+351")).to_be_visible()
     assert await page.evaluate("window.asked") == ["missing", "refused"]
     await choose(page, "sale")
     await page.evaluate(
@@ -516,8 +381,7 @@ async def test_an_older_answer_hides_no_newer_one(stage: Stage) -> None:
 
 
 async def test_the_stream_is_taken_up_anew_now_and_then_unseen(stage: Stage) -> None:
-    context = await stage.browser.new_context()
-    page = await context.new_page()
+    page = await stage.page()
     await page.add_init_script(
         "const after = AbortSignal.timeout; window.anew = 0;"
         "AbortSignal.timeout = (ms) => after(ms === 30000 ? (window.anew += 1, 400) : ms);"
@@ -537,23 +401,21 @@ async def test_the_stream_is_taken_up_anew_now_and_then_unseen(stage: Stage) -> 
     )
     for caller in ("+321", "+322", "+323"):
         await stage.talk("agent-14", caller)
-        await expect(page.locator("[part=call]", has_text=caller)).to_be_visible(timeout=WAIT_MS)
+        await expect(page.locator("[part=call]", has_text=caller)).to_be_visible()
         await asyncio.sleep(0.5)  # it is anew each 0.4 s
     assert await page.evaluate("window.anew") >= 3
     assert await page.evaluate("window.lost") == 0
     assert positions[0] is None
     assert all(positions[1:])
-    await context.close()
+    await page.context.close()
 
 
 async def test_the_demo_page_rings_and_hangs_up(stage: Stage, tmp_path: Path) -> None:
     product = Product(tmp_path / "data")
-    context = await stage.browser.new_context()
-    page = await context.new_page()
-    async with product:
+    async with product, watched(stage.browser, product.url) as page:
         await page.goto(f"{product.url}/toolbar/demo")
         await page.get_by_role("button", name="A call comes in").click()
-        await expect(page.locator("[part=call]")).to_contain_text("+31205550100", timeout=WAIT_MS)
+        await expect(page.locator("[part=call]")).to_contain_text("+31205550100")
         await choose(page, "sale")
         await page.locator("[part=save]").click()
         await says(page, "queued")
@@ -563,7 +425,6 @@ async def test_the_demo_page_rings_and_hangs_up(stage: Stage, tmp_path: Path) ->
         await page.get_by_label("Language").select_option("ar")
         await says(page, "saved", "حُفظ: Sale")
         assert await faults(page) == []
-        await context.close()
 
 
 async def test_nobody_else_was_asked_and_nothing_broke(stage: Stage) -> None:

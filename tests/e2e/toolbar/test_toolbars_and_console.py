@@ -7,19 +7,14 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import pytest_asyncio
-import yaml
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
-from tests.e2e.toolbar.crm import Crm
-from tests.e2e.toolbar.test_toolbar import STRICT, WAIT_MS, Stage, choose, says, tenants
-from tests.support.browser import chromium, faults, keep
-from tests.support.parts import PartMissing
-from tests.support.product import Product
+from tests.e2e.toolbar.stage import STRICT, Stage, choose, says, staged, tenants
+from tests.support.browser import WAIT_MS, faults, keep, open_console
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -50,60 +45,40 @@ DEEP: Final = {
 }
 
 
-def more_tenants(file: Path) -> Path:
+def more_tenants(origin: str) -> list[dict[str, Any]]:
     """The same, with a folder in a folder; and one that must have a code, within 2 s."""
-    told = yaml.safe_load(file.read_text())
-    for tenant in told["tenants"]:
-        tenant["codes"] = [*tenant["codes"], DEEP]
-    *_, strict = told["tenants"]
+    told = [tenant | {"codes": [*tenant["codes"], DEEP]} for tenant in tenants(origin)]
+    *_, strict = told
     (key,) = strict["credentials"]
     digest = sha256(b"mandatory-key").hexdigest()
     kept = {name: key[name] for name in ("id", "kind", "scopes")} | {"sha256": digest}
     mandatory = {"id": "mandatory", "demo": False, "wrap_up": {"seconds": 2, "mode": "mandatory"}}
-    told["tenants"].append(strict | mandatory | {"credentials": [kept]})
-    file.write_text(yaml.safe_dump(told))
-    return file
+    return [*told, strict | mandatory | {"credentials": [kept]}]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     folder = tmp_path_factory.mktemp("together")
-    try:
-        async with Crm() as crm, chromium() as browser:
-            file = more_tenants(tenants(folder / "tenants.yaml", crm.origin))
-            product = Product(folder / "data", tenants_file=file, demo_wrap_up_s=WRAP_UP_S)
-            crm.gateway = product.url
-            async with product:
-                opened = Stage(product, crm, browser)
-                yield opened
-                await opened.close()
-    except PartMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    async with staged(browser, folder, WRAP_UP_S, more_tenants) as opened:
+        yield opened
 
 
 async def console(stage: Stage, address: str, key: str = "demo-key") -> Page:
     """The console at this address behind its "#"."""
-    context = await stage.browser.new_context()
-    context.set_default_timeout(WAIT_MS)
-    page = await context.new_page()
-    page.on("pageerror", lambda error: stage.complaints.append(str(error)))
-    await page.goto(f"{stage.product.url}/console#key={key}")
-    await expect(page.locator("#connection")).to_have_text("Live", timeout=WAIT_MS)
-    await page.goto(f"{stage.product.url}/console#{address}")
+    page = await stage.page()
+    await open_console(page, stage.product.url, address, key=key)
     return page
 
 
 async def tells(page: Page, text: str) -> None:
     """The last line of the history on a console's page of a call, in seconds."""
-    await expect(page.locator(".history li").last).to_contain_text(text, timeout=WAIT_MS)
+    await expect(page.locator(".history li").last).to_contain_text(text)
 
 
 async def counts(board: Page, **wanted: int) -> None:
     for name, number in wanted.items():
         tile = board.locator(f"[data-count='{name}'] output")
-        await expect(tile).to_have_text(str(number), timeout=WAIT_MS)
+        await expect(tile).to_have_text(str(number))
 
 
 def losing(stage: Stage) -> Callable[[Route], Awaitable[None]]:
@@ -334,26 +309,25 @@ async def expect_queued(stage: Stage, call: str, wanted: dict[str, Any]) -> None
 
 
 async def test_a_gateway_that_says_nothing_is_a_lost_connection(stage: Stage) -> None:
-    context = await stage.browser.new_context()
-    page = await context.new_page()
+    page = await stage.page()
     await page.add_init_script(
         "const after = AbortSignal.timeout;"
         "AbortSignal.timeout = (ms) => after(ms === 30000 ? 1500 : ms);"
     )
     await page.goto(stage.crm.address("agent-7"))
     await stage.talk("agent-7", "+370")
-    await expect(page.locator("[part=call]")).to_contain_text("+370", timeout=WAIT_MS)
+    await expect(page.locator("[part=call]")).to_contain_text("+370")
     assert stage.product.process is not None
     os.kill(stage.product.process.pid, signal.SIGSTOP)
     try:
         lost = expect(page.locator("[part=connection]"))
-        await lost.to_contain_text("Connection lost", timeout=WAIT_MS)
+        await lost.to_contain_text("Connection lost")
     finally:
         os.kill(stage.product.process.pid, signal.SIGCONT)
-    await expect(page.locator("[part=connection]")).to_be_empty(timeout=WAIT_MS)
+    await expect(page.locator("[part=connection]")).to_be_empty()
     await stage.talk("agent-7", "+371")
-    await expect(page.locator("[part=call]", has_text="+371")).to_be_visible(timeout=WAIT_MS)
-    await context.close()
+    await expect(page.locator("[part=call]", has_text="+371")).to_be_visible()
+    await page.context.close()
 
 
 async def test_nothing_broke_in_a_page(stage: Stage) -> None:

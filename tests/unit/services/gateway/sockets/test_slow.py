@@ -77,6 +77,16 @@ class Deaf:
 HEARD = b'{"type":"hello","authorization":"Bearer demo-key"}'
 
 
+async def deaf_follower(place: Place) -> Deaf:
+    """One that the gateway has begun to tell."""
+    deaf = Deaf(place)
+    await asyncio.to_thread(deaf.say, HEARD)
+    async with asyncio.timeout(5):
+        while not place.hub.clients:
+            await asyncio.sleep(0.001)
+    return deaf
+
+
 def transports(place: Place) -> list[asyncio.Transport]:
     """Those of the gateway's connections."""
     runner = place.client.server.runner
@@ -96,11 +106,7 @@ async def test_who_never_reads_holds_no_more_than_a_queue_and_a_buffer(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "WRITE_S", 0.5)
-    deaf = Deaf(place)
-    await asyncio.to_thread(deaf.say, HEARD)
-    async with asyncio.timeout(5):
-        while not place.hub.clients:
-            await asyncio.sleep(0.001)
+    deaf = await deaf_follower(place)
     (queue,) = place.hub._clients
     large, number, most = 20_000, 0, 0
     async with asyncio.timeout(60):
@@ -125,11 +131,7 @@ async def test_who_pings_and_never_reads_is_not_listened_to_for_ever(
     """The pongs wait, and with them whoever hears; who tells finds out in the next silence."""
     monkeypatch.setattr(conversation, "WRITE_S", 0.5)
     monkeypatch.setattr(listening, "HEARTBEAT_S", 0.5)
-    deaf = Deaf(place)
-    await asyncio.to_thread(deaf.say, HEARD)
-    async with asyncio.timeout(5):
-        while not place.hub.clients:
-            await asyncio.sleep(0.001)
+    deaf = await deaf_follower(place)
     (connection,) = transports(place)
     wire = connection.get_extra_info("socket")
     wire.setsockopt(plain.SOL_SOCKET, plain.SO_SNDBUF, 16 * 1024)
