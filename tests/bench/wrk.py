@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from tests.support.product import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.product import ROOT
 
 SECONDS: Final = 6
 CONNECTIONS: Final = 128

@@ -21,7 +21,7 @@ from shared.adapters.cluster.topics import TopicsRefused, apply_topics, check_to
 from shared.contracts.errors import Bug, Unavailable
 from tests.cluster.kafka_parts import PARTITIONS, TOPIC, Place, persist, said
 from tests.support.clock import FakeClock
-from tests.support.parts import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 

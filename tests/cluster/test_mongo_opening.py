@@ -26,7 +26,8 @@ from tests.cluster.mongo_parts import (
     outcome,
     raw,
 )
-from tests.support.parts import MongoServer, free_ports, or_skipped
+from tests.support.parts import MongoServer, or_skipped
+from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.cluster]
 

@@ -32,7 +32,7 @@ from tests.cluster.mongo_parts import fresh, raw
 from tests.support.clock import FakeClock
 from tests.support.faults import Crash, Fault, FaultyStore
 from tests.support.memory import MemoryReplies
-from tests.support.parts import free_ports
+from tests.support.ports import free_ports
 from tests.unit.services.cli.shift import TENANTS, Shift, behind
 from tests.unit.services.cli.typed import typed
 

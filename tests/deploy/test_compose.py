@@ -18,7 +18,8 @@ from services.processes import STOP_S, read_directory
 from services.settings import PREFIX, SettingsError, read_settings
 from tests.deploy.checkers import DEPLOY, run
 from tests.deploy.composed import FILE, Service, image_environment, look
-from tests.support.parts import KafkaBroker, free_ports, or_skipped
+from tests.support.parts import KafkaBroker, or_skipped
+from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

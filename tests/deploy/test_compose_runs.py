@@ -23,7 +23,8 @@ import pytest_asyncio
 from tests.conformance.adapters import database_url
 from tests.deploy.checkers import DEPLOY
 from tests.deploy.composed import Service, image_environment, look
-from tests.support.product import AGENT, SWITCH, cloud_event, free_port
+from tests.support.ports import free_port
+from tests.support.product import AGENT, SWITCH, cloud_event
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio, pytest.mark.timeout(300)]
 

@@ -16,7 +16,8 @@ import pytest_asyncio
 
 from tests.e2e.test_documents_hold import Client, asking, config, run
 from tests.e2e.test_product import PROFILES, Centre
-from tests.support.product import DEMO_TENANTS, ROOT, ClusterProduct, Product, free_port
+from tests.support.ports import free_port
+from tests.support.product import DEMO_TENANTS, ROOT, ClusterProduct, Product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 

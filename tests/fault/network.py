@@ -12,7 +12,7 @@ from typing import Final, Self
 from typing_extensions import override
 
 from tests.support.parts import KafkaBroker
-from tests.support.product import free_port
+from tests.support.ports import free_port
 
 _LISTENERS: Final = """
 listeners=PLAINTEXT://127.0.0.1:{near},DISTANT://127.0.0.1:{inner},CONTROLLER://127.0.0.1:{controller}

@@ -12,7 +12,7 @@ from tests.fault.orders import Desk
 from tests.fault.switch import home
 from tests.support.cluster_product import Cluster, ServiceProcess
 from tests.support.parts import MongoServer
-from tests.support.product import free_port
+from tests.support.ports import free_port
 
 SESSION_MS: Final = 4000  # shorter than the product's, for a member that died is waited for
 

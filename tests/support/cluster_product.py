@@ -20,7 +20,8 @@ from typing_extensions import override
 
 from shared.adapters.cluster.topics import apply_topics
 from tests.support.parts import ROOT, KafkaBroker, MongoServer, Part
-from tests.support.product import DEMO_TENANTS, free_port
+from tests.support.ports import free_port
+from tests.support.product import DEMO_TENANTS
 
 PARTITIONS: Final = 4
 READY_S: Final = 90.0

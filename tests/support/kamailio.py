@@ -15,16 +15,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from random import SystemRandom
 from typing import Any, Final, Self
 
 from services.callstate.resync import http_snapshot
 from tests.support.parts import skip_or_fail
+from tests.support.ports import HOST, free_port
 
 ROOT: Final = Path(__file__).parents[2]
 CONFIGURATION: Final = ROOT / "deploy" / "kamailio" / "kamailio.cfg"
 SCENARIOS: Final = ROOT / "tests" / "e2e" / "sip" / "scenarios"
-HOST: Final = "127.0.0.1"
 START_S: Final = 15.0
 STOP_S: Final = 10.0
 CALL_S: Final = 25
@@ -43,25 +42,12 @@ def which(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A free port below the range that the system takes for outgoing connections."""
-    for _ in range(100):
-        port = SystemRandom().randrange(15_000, 32_000)
-        with socket.socket(socket.AF_INET, kind) as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no port is free")
-
-
 class Kamailio:
     """One Kamailio; after `stop` or `kill` it may be started again on the same ports."""
 
     def __init__(self, directory: Path, *, ring_ms: int = 20_000) -> None:
-        self.sip_port = free_port(socket.SOCK_DGRAM)
-        self.agents_port = free_port(socket.SOCK_DGRAM)
+        self.sip_port = free_port()
+        self.agents_port = free_port()
         self.evapi_port = free_port()
         self.http_port = free_port()
         self.dialogs_url = f"http://{HOST}:{self.http_port}/dialogs"
@@ -201,7 +187,7 @@ class CallFloor:
         """Let somebody call an agent."""
         to = f"{HOST}:{self.kamailio.sip_port}"
         arguments = [to, "-s", agent, "-m", "1", "-d", str(talk_ms), *more]
-        port = free_port(socket.SOCK_DGRAM)
+        port = free_port()
         return self._keep(Phone(self._directory, scenario, arguments, port))
 
     async def hang_up(self, caller: Phone, sip_call_id: str) -> None:

@@ -25,11 +25,12 @@ import pymongo
 import pymongo.errors
 import pytest
 
+from tests.support.ports import free_ports
+
 ROOT: Final = Path(__file__).parents[2]
 JARS: Final = ROOT / ".cache" / "kafka" / "libs"
 CLUSTER_ID: Final = "aftercall-tests-000000"  # 22 characters, as Kafka wants
 READY_S: Final = 60.0
-GIVEN: Final[set[int]] = set()  # ports, by this process
 _PR_SET_PDEATHSIG: Final = 1
 
 _BROKER: Final = """\
@@ -71,27 +72,6 @@ def or_skipped() -> Iterator[None]:
         yield
     except PartMissing as missing:
         skip_or_fail(str(missing))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, below the range that outgoing connections take.
-
-    No two calls give the same one, for whoever was given it may not listen on it yet.
-    """
-    found: list[int] = []
-    for port in range(17_000 + os.getpid() % 10_000, 32_000):
-        if port in GIVEN:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            GIVEN.update(found)
-            return found
-    raise RuntimeError("no free ports")
 
 
 def _die_with_parent() -> None:

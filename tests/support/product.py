@@ -4,18 +4,16 @@ import asyncio
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
-from random import SystemRandom
 from typing import Any, Final, Self
 
 import aiohttp
 from typing_extensions import override
 
 from shared.adapters.cluster.topics import apply_topics
-from tests.support.parts import GIVEN
+from tests.support.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 DEMO_TENANTS: Final = ROOT / "deploy" / "demo" / "tenants.yaml"
@@ -24,27 +22,6 @@ STOP_S: Final = 30.0
 
 SWITCH: Final = {"Authorization": "Bearer demo-switch-key"}
 AGENT: Final = {"Authorization": "Bearer demo-key"}
-
-
-def free_port() -> int:
-    """A port that is free, and its successor: the admin port is one higher.
-
-    Below the range that the system takes for outgoing connections: while the process is down, a
-    client's own connection must not sit on its port.
-    """
-    for _ in range(100):
-        port = SystemRandom().randrange(15_000, 32_000)
-        if not GIVEN.isdisjoint((port, port + 1)):
-            continue
-        with socket.socket() as first, socket.socket() as second:
-            try:
-                first.bind(("127.0.0.1", port))
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            GIVEN.update((port, port + 1))
-            return port
-    raise RuntimeError("no two neighbouring ports are free")
 
 
 class Product:

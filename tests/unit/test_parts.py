@@ -1,13 +1,17 @@
 """What the tests stand on: ports that nobody else was given, and parts that die with the run."""
 
+import socket
+import subprocess
+import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
-from tests.support.parts import Part, free_ports
-from tests.support.product import free_port
+from tests.support.parts import Part
+from tests.support.ports import HOST, Ports, free_port, free_ports
 
 
 class Sleeper(Part):
@@ -22,6 +26,47 @@ def test_nobody_is_given_a_port_that_somebody_else_was_and_has_not_used_yet() ->
         port = free_port()
         given += [port, port + 1]
     assert len(set(given)) == len(given)
+
+
+ASK_AND_STAY = """
+from tests.support.ports import free_ports
+print(*(port for _ in range(400) for port in free_ports(2)), flush=True)
+input()
+"""
+
+
+def test_nor_by_two_processes_that_run_tests_at_the_same_time() -> None:
+    with ExitStack() as stack:
+        others = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", ASK_AND_STAY],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(2)
+        ]
+        given = [port for _ in range(400) for port in free_ports(2)]
+        for other in others:
+            assert other.stdout is not None
+            given += map(int, other.stdout.readline().split())
+        for other in others:  # whoever ends gives back what it had
+            other.communicate("")
+    assert len(given) == 3 * 400 * 2
+    assert len(set(given)) == len(given)
+
+
+def test_a_port_that_somebody_listens_on_is_given_to_nobody_and_neighbours_are_neighbours() -> None:
+    ports = Ports()
+    try:
+        (first,) = ports.take(1)
+        with socket.create_server((HOST, first + 2)):
+            assert ports.take(2) == [first + 3, first + 4]
+    finally:
+        for claim in ports._claims:
+            claim.close()
 
 
 def test_a_part_dies_with_the_thread_that_starts_it_so_only_the_main_one_may(

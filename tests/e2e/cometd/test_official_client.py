@@ -15,7 +15,8 @@ from tests.fault.network import Network
 from tests.support.cometd_clients import CometdClients, Message, node
 from tests.support.line import Line
 from tests.support.parts import or_skipped
-from tests.support.product import ClusterProduct, Product, free_port
+from tests.support.ports import free_port
+from tests.support.product import ClusterProduct, Product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio]
 

@@ -15,7 +15,8 @@ from services.callstate.switches.kamailio import Switch
 from shared.adapters.clock import SystemClock
 from shared.contracts.envelope import Event
 from shared.contracts.telephony import decode_data
-from tests.support.kamailio import HOST, Cable, CallFloor, Kamailio
+from tests.support.kamailio import Cable, CallFloor, Kamailio
+from tests.support.ports import HOST
 from tests.support.told import Told
 
 pytestmark = [pytest.mark.sip, pytest.mark.asyncio]

@@ -9,7 +9,7 @@ from typing import Final, Self
 import aiohttp
 from aiohttp import web
 
-from tests.support.product import free_port
+from tests.support.ports import free_port
 
 PAGE: Final = """<!doctype html>
 <html lang="{lang}"><head><meta charset="utf-8"><title>A CRM</title>
