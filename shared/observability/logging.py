@@ -1,6 +1,7 @@
 """Logs: JSON lines on standard error, or coloured text on a terminal. Never keys or bodies.
 
 What other libraries say goes through the same processors, so that every line is one JSON object.
+Each is written at once, with its end: processes that share a file or a pipe don't mix their lines.
 """
 
 import logging
@@ -30,7 +31,7 @@ def configure_logging(level: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_others(chain, render)])

@@ -1,6 +1,7 @@
 """What a process writes to standard error: JSON, whoever says it."""
 
 import json
+import socket
 import subprocess
 import sys
 from typing import Any, Final
@@ -31,6 +32,10 @@ asyncio.run(leave_a_task_alone())
 """
 
 
+LINES: Final = 5
+PACKET_BYTES: Final = 64 * 1024
+
+
 def written(code: str) -> list[dict[str, Any]]:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == ""
@@ -55,3 +60,15 @@ def test_every_line_is_one_json_object_whoever_says_it() -> None:
     assert "an odd option" in warned["event"]
     assert alone["event"].startswith("Task exception was never retrieved")
     assert alone["exception"].endswith("ConnectionError: nobody waits")
+
+
+def test_each_line_is_written_at_once_however_little_python_buffers() -> None:
+    """To a socket of packets every write is one of them."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        unbuffered = [sys.executable, "-u", "-c", SAYS]
+        subprocess.run(unbuffered, stderr=theirs.fileno(), check=True)
+        theirs.close()
+        writes = list(iter(lambda: ours.recv(PACKET_BYTES), b""))
+    assert len(writes) == LINES
+    assert [write for write in writes if write.count(b"\n") != 1 or not write.endswith(b"\n")] == []
