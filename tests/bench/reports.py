@@ -19,6 +19,7 @@ from typing import Any, Final, TypedDict
 
 import uvloop
 
+from services.processes import calm_collector
 from shared.adapters.clock import SystemClock
 from shared.adapters.cluster.mongo import open_mongo
 from shared.adapters.embedded import open_embedded
@@ -216,6 +217,7 @@ async def run(where: str, parts: RealParts) -> None:
     async with _sqlite() if where == "sqlite" else _mongod(parts) as history:
         began = perf_counter()
         more, old = await load(history)
+        calm_collector()  # as in a gateway, which holds none of what is kept here to be written
         print(f"{where}: {ROWS} outcomes written in {perf_counter() - began:.0f} s", flush=True)
         found = await measure(history, more, old)
     print(f"{where}: {found.pop('upserted_per_s')} outcomes a second, with their entries")
