@@ -38,8 +38,8 @@ const follow = (host) => {
 	const calls = new Map();
 	const turns = {};
 	const parts = {};
-	// The call that is shown.
-	let shown, drawn;
+	// The call that is shown; and what is so when there is none, which only the server can say.
+	let shown, drawn, none;
 	let claims = {};
 	let words = {};
 	let stop = new AbortController();
@@ -130,9 +130,10 @@ const follow = (host) => {
 		if (!page?.ok) return;
 		show(tree.answer.codes);
 		page.answer.calls.forEach(learn);
+		none = "none";
 		for (const key in kept) {
 			const [mine, id] = key.split(place());
-			if (mine === "" && !calls.has(id)) read(id, signal);
+			if (!mine && !calls.has(id)) read(id, signal);
 		}
 		draw();
 	};
@@ -155,8 +156,7 @@ const follow = (host) => {
 			if (phase === "released" && !typed) return;
 			// Not under the agent's hands.
 			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
-			call = { id, version, draft: typed && JSON.parse(typed) };
-			calls.set(id, call);
+			calls.set(id, (call = { id, version, draft: typed && JSON.parse(typed) }));
 		}
 		if (version < call.version) return;
 		if (!typed) call.draft = { ...fields(said), code };
@@ -175,7 +175,7 @@ const follow = (host) => {
 			call.tab.onclick = () => draw((shown = call));
 			call.tab.ariaPressed = call === shown;
 		}
-		const { draft = {}, doing, refusal, state = "none", phase, code, previous } = shown ?? {};
+		const { draft = {}, doing, refusal, state = none, phase, code, previous } = shown ?? {};
 		for (const input of form.elements) {
 			const { name, type, value } = input;
 			const typed = draft[name] ?? "";
@@ -232,6 +232,7 @@ const follow = (host) => {
 	};
 	const start = () => {
 		stop.abort();
+		none = "";
 		calls.clear();
 		parts.calls.replaceChildren();
 		if (!host.isConnected) return;

@@ -58,8 +58,8 @@ export class Line {
 	// Tells on.open(resumed), on.event(data), on.lost() until the signal aborts.
 	async follow(path, on, signal) {
 		let position;
-		for (let wait = FIRST_MS, heard; !signal.aborted; wait = Math.min(2 * wait, LAST_MS)) {
-			heard = false;
+		for (let wait = FIRST_MS; !signal.aborted; wait = Math.min(2 * wait, LAST_MS)) {
+			let heard;
 			try {
 				const headers = position ? { "Last-Event-ID": position } : {};
 				const { status, body } = await this.#ask(path, signal, STREAM_MS, { headers });

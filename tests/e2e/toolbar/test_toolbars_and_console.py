@@ -330,6 +330,17 @@ async def test_a_gateway_that_says_nothing_is_a_lost_connection(stage: Stage) ->
     await page.context.close()
 
 
+async def test_nothing_is_said_of_calls_before_the_server_has_said_it(stage: Stage) -> None:
+    page = await stage.page()
+    await page.route("**/v1/calls?*", lambda route: route.abort())
+    await page.goto(stage.crm.address("agent-17"))
+    await expect(page.locator("[part=codes]")).to_have_attribute("aria-label", "Codes")
+    await expect(page.locator("[part=outcome]")).to_be_empty()
+    await page.unroute_all()
+    await says(page, "none", "No call.")
+    await page.context.close()
+
+
 async def test_nothing_broke_in_a_page(stage: Stage) -> None:
     """Last in this file: of all pages before."""
     assert stage.complaints == []
