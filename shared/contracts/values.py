@@ -62,8 +62,12 @@ def check_values(value: Any, depth: int = 0) -> None:
             return
         case str():
             check_text(value)
-        case int() | float():
-            _check_number(value)
+        case int():
+            if not -limits.INTEGER_MAX - 1 <= value <= limits.INTEGER_MAX:
+                raise ValueError("an integer does not fit 64 bits")
+        case float():
+            if not math.isfinite(value):
+                raise ValueError("a number is not finite")
         case dict():
             for key, item in value.items():
                 check_text(key)
@@ -73,13 +77,6 @@ def check_values(value: Any, depth: int = 0) -> None:
                 check_values(item, depth + 1)
         case _:
             raise ValueError("not a JSON value")
-
-
-def _check_number(value: float) -> None:
-    if not math.isfinite(value):
-        raise ValueError("a number is not finite")
-    if isinstance(value, int) and not -limits.INTEGER_MAX - 1 <= value <= limits.INTEGER_MAX:
-        raise ValueError("an integer does not fit 64 bits")
 
 
 def check_text(text: str) -> None:

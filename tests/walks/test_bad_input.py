@@ -50,6 +50,7 @@ NOT_JSON: Final = {
     "NaN": b'{"a": NaN}',
     "Infinity": b'{"a": -Infinity}',
     "not finite": b'{"a": 1e999}',
+    "a number that no float holds": b'{"a": ' + b"9" * 400 + b"}",
     "a number of many digits": b'{"a": ' + b"9" * 5_000 + b"}",
     "a key twice": b'{"a": 1, "a": 2}',
     "lone surrogate": b'{"a": "\\ud800"}',

@@ -63,6 +63,7 @@ def test_no_data_is_an_empty_object() -> None:
         ("call.data_attached", {}),
         ("call.data_attached", {"user_data": []}),
         ("call.data_attached", {"user_data": {"k": 2**64}}),
+        ("call.data_attached", {"user_data": {"k": 10**400}}),
         ("call.disconnected", {"by": "nobody"}),
         ("call.wrap_up_extended", {"agent_id": "agent-1", "seconds": 0}),
         ("call.wrap_up_extended", {"agent_id": "agent-1", "seconds": WRAP_UP_S_MAX + 1}),

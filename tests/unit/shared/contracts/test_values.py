@@ -25,6 +25,8 @@ from shared.contracts.values import check_json, check_values, parse_json
         (b'{"a": 1e400}', "not finite"),
         (b'{"a": 9223372036854775808}', "64 bits"),
         (b'{"a": -9223372036854775809}', "64 bits"),
+        (b'{"a": ' + b"9" * 400 + b"}", "64 bits"),  # more than a float can hold
+        (b'{"a": -' + b"9" * 4300 + b"}", "64 bits"),
         (b'{"a": ' + b"9" * 5000 + b"}", "digits|64 bits"),
         (b'{"a": "\\u0000"}', "NUL"),
         (b'{"\\u0000": 1}', "NUL"),
@@ -92,3 +94,17 @@ def test_keys_that_are_fine(key: str) -> None:
 def test_any_bytes_are_parsed_or_refused_never_more(body: bytes) -> None:
     with suppress(ValueError):
         parse_json(body)
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+numbers = st.integers(1, 4300).map(lambda digits: 10**digits - 1)  # as long as Python reads them
+
+
+@given(
+    st.recursive(
+        scalars | numbers, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_any_value_is_taken_or_refused_never_more(value: object) -> None:
+    with suppress(ValueError):
+        check_values(value)
