@@ -15,7 +15,7 @@ const GATHER_MS = 50;
 const EXTEND_S = 30;
 const TICK_MS = 250;
 const HOUR_MS = 36e5;
-// Until the page has given a token.
+// Until the page has given a token, the gateway the words.
 const ASK_AGAIN_MS = 3000;
 
 // What was typed, by agent and call.
@@ -31,7 +31,7 @@ const fields = ({ comment, callback_at: at, pause_after, pause_reason, release_a
 	comment, pause_after, pause_reason, release_after,
 	callback_at: at && new Date(at).toLocaleString("sv").slice(0, 16).replace(" ", "T"),
 });
-const isOver = ({ phase, code, draft }) => phase === "released" && code && !draft.pending;
+const isOver = ({ phase, code, typed }) => phase === "released" && code && !typed;
 
 const follow = (host) => {
 	const line = new Line();
@@ -43,7 +43,7 @@ const follow = (host) => {
 	let claims = {};
 	let words = {};
 	let stop = new AbortController();
-	let asking, renewal;
+	let asking, renewal, renewAt, isLost;
 
 	const part = (tag, name, attributes, ...children) =>
 		(parts[name] = make(tag, { part: name, ...attributes }, ...children));
@@ -68,60 +68,79 @@ const follow = (host) => {
 		part("p", "connection", { role: "status" })));
 	const { form, search, codes, callback_at, countdown, extend, dismiss, outcome, connection } = parts;
 	const show = pick(search, codes);
+	callback_at.max = "9999-12-31T23:59";
 
 	form.oninput = ({ target: { name, type, checked, value } }) => {
 		if (name) keep(shown, { [name]: type === "checkbox" ? checked : value });
 	};
 	form.onsubmit = (event) => {
 		event.preventDefault();
-		const { pending, callback_at: at, ...said } = shown.draft;
-		if (pending || !said.code) return;
-		const asked = { ...said, callback_at: at && new Date(at), agent_id: claims.agent };
-		keep(shown, { pending: { key: fresh(), body: JSON.stringify(asked, (_, value) => value || undefined) } });
+		const { pending, code } = shown.draft;
+		if (pending || !code) return;
+		keep(shown, { pending: { key: fresh(), body: bodyOf(shown.draft) } });
 		dispose(shown);
 	};
-	dismiss.onclick = () => draw(forget(shown));
-	extend.onclick = async () => {
-		const call = shown;
+	dismiss.onclick = () => {
+		draw(forget(shown));
+		shown?.tab.focus();
+	};
+	extend.onclick = () => {
 		const body = JSON.stringify({ agent_id: claims.agent, seconds: EXTEND_S });
-		const said = await settle(call, "wrap-up-extension", { key: fresh(), body });
-		if (said?.ok) call.ends = Date.parse(said.answer.wrap_up_ends_at);
+		ask(shown, "wrap-up-extension", { key: fresh(), body });
 	};
 
 	const tell = (name, detail) => host.dispatchEvent(new CustomEvent(name, { detail }));
 	const place = () => `aftercall ${claims.tenant} ${claims.agent} `;
 	const keep = (call, change) => {
-		kept[place() + call.id] = JSON.stringify(Object.assign(call.draft, change));
+		call.typed = true;
+		const text = JSON.stringify(Object.assign(call.draft, change));
+		try {
+			kept[place() + call.id] = text;
+		// Full: this page alone has it.
+		} catch {}
 		draw();
 	};
-	const forget = ({ id, tab }) => {
-		delete kept[place() + id];
-		calls.delete(id);
-		tab?.remove();
+	const drop = (call) => {
+		call.typed = false;
+		delete kept[place() + call.id];
+	};
+	const forget = (call) => {
+		drop(call);
+		calls.delete(call.id);
+		call.tab?.remove();
+	};
+	// What is asked; a reason without a pause is not.
+	const bodyOf = ({ pending, callback_at: at, pause_reason: why, ...said }) => {
+		const asked = { ...said, callback_at: at && new Date(at), pause_reason: said.pause_after && why };
+		return JSON.stringify({ ...asked, agent_id: claims.agent }, (_, value) => value || undefined);
 	};
 
-	const settle = async (call, what, { key, body }) => {
-		const doing = (word) => draw((call.doing = word));
-		const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+	// One of a kind at a time. The answer tells what was decided then: how the call stands is read.
+	const ask = async (call, what, { key, body }, done) => {
+		const doing = (word) => draw((call.doing[what] = word));
+		if (call.doing[what]) return;
 		call.refusal = "";
 		doing("sending");
+		const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
 		const asked = { method: "POST", headers, body };
 		const said = await line.settle(`v1/calls/${call.id}/${what}`, stop.signal, asked, () => doing("unknown"));
-		if (said && !said.ok) {
+		// If there is none it is kept, and asked anew once the toolbar is back.
+		if (said) {
 			const { detail, errors: [first] = [] } = said.answer;
-			call.refusal = first ? `${first.field}: ${first.detail}` : detail;
+			if (!said.ok) call.refusal = first ? `${first.field}: ${first.detail}` : detail;
+			done?.(said);
+			await read(call.id, stop.signal);
 		}
 		doing("");
-		return said;
 	};
-	const dispose = async (call) => {
-		const said = await settle(call, "disposition", call.draft.pending);
-		// It is kept, and asked anew once the toolbar is back.
-		if (!said) return;
-		const { outcome: state, code, previous } = said.answer;
-		if (said.ok) Object.assign(call, { state, code, previous });
-		keep(call, { pending: undefined });
-		tell("outcome", said.answer);
+	const dispose = (call) => {
+		const { pending } = call.draft;
+		ask(call, "disposition", pending, ({ ok, answer }) => {
+			keep(call, { pending: undefined });
+			// Unless more was typed meanwhile.
+			if (ok && pending.body === bodyOf(call.draft)) drop(call);
+			tell("outcome", answer);
+		});
 	};
 
 	const readAll = async (signal) => {
@@ -137,45 +156,48 @@ const follow = (host) => {
 		}
 		draw();
 	};
-	const read = async (id, signal) => {
-		const turn = (turns[id] = {});
-		await line.pause(GATHER_MS);
-		// An older answer must not hide a newer one.
-		const isLast = () => turn === turns[id];
-		const said = isLast() && (await line.settle(`v1/calls/${id}`, signal));
-		if (said?.ok && isLast()) draw(learn(said.answer), delete turns[id]);
+	const read = (id, signal) => {
+		const turn = (turns[id] = (async () => {
+			await line.pause(GATHER_MS);
+			const isLast = () => turn === turns[id];
+			const said = isLast() && (await line.settle(`v1/calls/${id}`, signal));
+			// An older answer must not hide a newer one.
+			if (!isLast()) return turns[id];
+			delete turns[id];
+			if (said?.ok) draw(learn(said.answer));
+		})());
+		return turn;
 	};
 	// A call as the server knows it now.
 	const learn = ({ id, version, direction, from, to, agents }) => {
-		const typed = kept[place() + id];
 		const own = agents.find(({ agent_id }) => agent_id === claims.agent);
 		const { phase, queued, disposition, missed, overdue, wrap_up_ends_at: ends } = own;
 		const { code, origin, previous, ...said } = queued ?? disposition ?? {};
 		let call = calls.get(id);
 		if (!call) {
+			const typed = kept[place() + id];
 			if (phase === "released" && !typed) return;
 			// Not under the agent's hands.
 			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
-			calls.set(id, (call = { id, version, draft: typed && JSON.parse(typed) }));
+			calls.set(id, (call = { id, version, typed, draft: typed && JSON.parse(typed), doing: {} }));
 		}
 		if (version < call.version) return;
-		if (!typed) call.draft = { ...fields(said), code };
+		if (!call.typed) call.draft = { ...fields(said), code };
 		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed ? "missed" : overdue ? "overdue" : "";
 		const peer = (direction === "outbound" ? to : from) ?? id;
 		Object.assign(call, { version, phase, peer, ends: !overdue && Date.parse(ends), state, code, previous });
-		if (call.draft.pending && !call.doing) dispose(call);
-		if (isOver(call)) delete kept[place() + id];
+		if (call.draft.pending) dispose(call);
 	};
 
 	const draw = () => {
 		if (!calls.has(shown?.id)) [shown] = calls.values();
-		form.hidden = !shown;
+		form.hidden = !shown || !words.dir;
 		for (const call of calls.values()) {
 			call.tab ??= parts.calls.appendChild(make("button", { part: "call" }));
 			call.tab.onclick = () => draw((shown = call));
 			call.tab.ariaPressed = call === shown;
 		}
-		const { draft = {}, doing, refusal, state = none, phase, code, previous } = shown ?? {};
+		const { draft = {}, doing = {}, refusal, state = none, phase, code, previous } = shown ?? {};
 		for (const input of form.elements) {
 			const { name, type, value } = input;
 			const typed = draft[name] ?? "";
@@ -186,13 +208,19 @@ const follow = (host) => {
 		callback_at.required = codes.querySelector("[data-callback=true]:checked");
 		extend.hidden = phase !== "wrap_up" && root.activeElement !== extend;
 		dismiss.hidden = phase !== "released" || draft.pending;
-		const is = (outcome.dataset.state = doing || (refusal && "refused") || state);
+		// Of two the one that is unknown.
+		const busy = Object.values(doing).sort().pop();
+		outcome.dataset.state = busy || (refusal && "refused") || state;
 		const label = (one) => codes.querySelector(`[value="${CSS.escape(one)}"] + *`)?.textContent ?? one;
 		const values = { code: label(code), previous: label(previous?.code), refusal };
-		say(outcome, words[`is-${is}`]?.replace(/{(\w+)}/g, (_, name) => values[name]));
+		const texts = busy ? [busy] : [refusal && "refused", state];
+		const told = texts.map((is) => words[`is-${is}`]?.replace(/{(\w+)}/g, (_, name) => values[name]));
+		say(outcome, told.filter(Boolean).join(" "));
+		say(connection, isLost ? words.lost : "");
 		tick();
 	};
 	const tick = () => {
+		if (!shown) say(countdown);
 		for (const { tab, phase, peer, ends } of calls.values()) {
 			const left = Math.max(0, ends - line.now() || 0) + 999;
 			const time = phase === "wrap_up" ? new Date(left).toISOString().slice(left < HOUR_MS ? 14 : 11, 19) : "";
@@ -207,11 +235,23 @@ const follow = (host) => {
 		asking ??= setInterval(ask, ASK_AGAIN_MS);
 	};
 	line.refused = () => need("refused");
+	const renew = () => {
+		asking = clearInterval(asking);
+		clearTimeout(renewal);
+		if (host.isConnected && line.token) renewal = setTimeout(() => need("expiring"), renewAt - performance.now());
+	};
 
-	const speak = async () => {
+	const speak = async (signal) => {
 		const lang = host.closest("[lang]")?.lang || navigator.language;
 		const locale = LOCALES.find((one) => lang.startsWith(one)) ?? "en";
-		words = await (await fetch(new URL(`locales/${locale}.json`, import.meta.url))).json();
+		const found = async () => (await fetch(new URL(`locales/${locale}.json`, import.meta.url), { signal })).json();
+		let said;
+		// What is no catalogue has no direction.
+		while (!(said = await found().catch(() => {}))?.dir) {
+			if (signal.aborted) return;
+			await line.pause(ASK_AGAIN_MS);
+		}
+		words = said;
 		for (const name in parts) {
 			if (words[name]) say(parts[name], words[name]);
 			parts[name].ariaLabel = words[`@${name}`] ?? null;
@@ -222,43 +262,46 @@ const follow = (host) => {
 	};
 
 	const press = (event) => {
+		const { target, repeat } = event;
+		// Another toolbar's.
+		if (target !== host && target.localName === host.localName) return;
 		const held = ["ctrl", "alt", "shift", "meta"].filter((one) => event[`${one}Key`]);
 		for (const name in KEYS) {
 			const asked = host.getAttribute(`key-${name}`) ?? KEYS[name];
 			if (asked !== [...held, event.code].join("+") || !parts[name].checkVisibility()) continue;
 			event.preventDefault();
-			parts[name][name === "search" ? "focus" : "click"]();
+			if (!repeat) parts[name][name === "search" ? "focus" : "click"]();
 		}
 	};
 	const start = () => {
 		stop.abort();
-		none = "";
+		const { signal } = (stop = new AbortController());
+		none = isLost = "";
 		calls.clear();
 		parts.calls.replaceChildren();
+		renew();
+		draw();
 		if (!host.isConnected) return;
-		speak();
+		speak(signal);
 		if (!line.token) return need("missing");
-		const { signal } = (stop = new AbortController());
 		const ticking = setInterval(tick, TICK_MS);
 		signal.onabort = () => clearInterval(ticking);
 		document.addEventListener("keydown", press, { signal });
 		addEventListener("online", () => line.wake(), { signal });
 		const open = (resumed) => {
-			say(connection);
+			draw((isLost = false));
 			return resumed || readAll(signal);
 		};
 		const event = ({ type, data }) => (type === "stream.gap" ? readAll(signal) : data.call_id && read(data.call_id, signal));
-		line.follow(STREAM, { open, event, lost: () => say(connection, words.lost) }, signal);
+		line.follow(STREAM, { open, event, lost: () => draw((isLost = true)) }, signal);
 	};
 	// A fresh token goes on where the last one ended; another agent's begins anew.
 	const take = (token) => {
 		const before = place();
 		claims = JSON.parse(atob(token.split(/[_.]/)[1]));
 		line.token = token;
-		asking = clearInterval(asking);
-		clearTimeout(renewal);
-		renewal = setTimeout(() => need("expiring"), 0.75 * (claims.expires_ms - claims.issued_ms));
-		if (before !== place()) start();
+		renewAt = performance.now() + 0.75 * (claims.expires_ms - claims.issued_ms);
+		before === place() ? renew() : start();
 		line.wake();
 	};
 	return { start, take };

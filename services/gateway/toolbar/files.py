@@ -22,6 +22,9 @@ _FOR_ALL: Final = {
 }
 # Where a statement or a list plainly goes on, or its block ends: no break there ends a statement.
 _NEEDLESS: Final = re.compile(r"(?<=[;,{(\[])\n|\n(?=[)}\]])")
+_TEXT_OR_SPACED: Final = re.compile(
+    r"""("(?:[^"\\]|\\.)*" | `(?:[^`\\]|\\.)*`)  |  [ ]*([=(){}\[\],;:?<>&|*])[ ]*""", re.VERBOSE
+)
 _NO_DEMO: Final = "No demo tenant is served here"
 
 _SCRIPTS: Final = tuple(
@@ -45,13 +48,14 @@ _DEMO: Final = (
 
 
 def squeezed(script: str) -> str:
-    """The script without what only its readers need: comment lines, indentation, needless breaks.
+    """The script without what only its readers need: comment lines, indentation, spaces, breaks.
 
-    A line must not end in a comment.
+    A line must not end in a comment, a regular expression hold no space and no quotation mark.
     """
     lines = (line.strip() for line in script.splitlines())
     kept = "\n".join(line for line in lines if line and not line.startswith("//"))
-    return _NEEDLESS.sub("", kept) + "\n"
+    spaced = _TEXT_OR_SPACED.sub(lambda found: found[1] or found[2], kept)
+    return _NEEDLESS.sub("", spaced) + "\n"
 
 
 def _if_demo(body: bytes, _: web.Request, desk: Desk) -> bytes:

@@ -28,7 +28,8 @@ export const pick = (search, codes) => {
 	search.onkeydown = (event) => {
 		const first = [...codes.querySelectorAll("input")].find((input) => input.checkVisibility());
 		if (event.key === "ArrowDown") first?.focus();
-		else if (event.key === "Enter" && search.value && first && !first.checked) first.click();
+		// Only what can be seen is saved.
+		else if (event.key === "Enter" && search.value && !first?.checked) first?.click();
 		else return;
 		event.preventDefault();
 	};

@@ -227,6 +227,12 @@ async def test_a_new_call_takes_no_place_under_the_agents_hands(stage: Stage) ->
     await page.locator("#note").focus()
     await stage.talk("agent-13", "+343")
     await expect(page.locator("[part=call]", has_text="+343")).to_be_visible()
+    await expect(comment).to_have_value("still typing")  # and never said
+    await page.locator("[part=save]").click()
+    await says(page, "user_event", "Sale")
+    await page.locator("#note").focus()
+    await stage.talk("agent-13", "+344")
+    await expect(page.locator("[part=call]", has_text="+344")).to_be_visible()
     await expect(page.locator("[part=call]", has_text="+341")).to_have_count(0)
     await expect(comment).to_have_value("")
     await page.context.close()

@@ -69,14 +69,18 @@ async def test_without_a_demo_tenant_there_is_no_demo(client: Client) -> None:
 
 
 async def test_only_what_its_readers_need_is_left_out() -> None:
-    script = "// one\na {\n\tb;\n\n\tc(\n\t\td,\n\t)\n}\ne\n[f] = g\n"
-    assert squeezed(script) == "a {b;c(d,)}\ne\n[f] = g\n"
+    script = "// one\na {\n\tb = { x : 1 };\n\n\tc(\n\t\td,\n\t)\n}\ne + +f\n[f] = g\n"
+    assert squeezed(script) == "a{b={x:1};c(d,)}\ne + +f\n[f]=g\n"
+    texts = 'a ( "b ( c \\" = d" , `e = ${ f } ( g` )\n'
+    assert squeezed(texts) == 'a("b ( c \\" = d",`e = ${ f } ( g`)\n'
     for name in ELEMENT:
         for line in source(name).splitlines():
             assert "//" not in line.strip()[1:], "the line after it would be a comment, too"
         for text in re.findall(r"`[^`]*`", source(name)):
             if name != "look.js":
                 assert "\n" not in text, "its line breaks would be served without indentation"
+        for expression in re.findall(r"[(=,] ?(/[^/\n]+/)[a-z.),;]", source(name)):
+            assert not re.search(r"[ \"`]", expression), "its spaces would be left out"
 
 
 async def test_no_script_names_another_host_or_writes_markup() -> None:
