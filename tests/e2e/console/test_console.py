@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 WRAP_UP_S: Final = 8
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
+RELEASED: Final = 30
 FOLDER: Final = {
     "code": "Sales",
     "label": "Sales talk",
@@ -68,6 +69,22 @@ READ_LATE: Final = """async () => {
   const first = shown();
   callbacks.hear("EventUserEvent", { ...row("listed"), origin: "late" });
   return [first, shown()];
+}"""
+
+# The API tells the newest first: whom a page that began so forgets, when one more becomes free.
+FREE_READ: Final = """async () => {
+  const { Floor } = await import("/console/floor.js");
+  const floor = new Floor();
+  const at = (n) => new Date(1.7e12 + n * 1000).toISOString();
+  for (let n = 500; n > 0; n -= 1) {
+    const agent = { agent_id: `agent-${n}`, phase: "released", released_at: at(n) };
+    const call = { id: `call-${n}`, version: 2, phase: "released", started_at: at(n) };
+    floor.read({ ...call, released_at: at(n), agents: [agent] });
+  }
+  const call = { call_id: "last", version: 1, phase: "released", started_at: at(501) };
+  const agents = [{ agent_id: "agent-501", phase: "released" }];
+  floor.hear({ type: "call.changed", data: { ...call, change: { at: at(501) }, agents } });
+  return [floor.free.size, ...["agent-1", "agent-2", "agent-501"].map((id) => floor.free.has(id))];
 }"""
 
 
@@ -310,6 +327,34 @@ async def test_what_the_page_knows_stays_small_however_many_calls_pass(stage: St
     assert dispositions == 40
     assert free == 500
     assert 300 <= callbacks <= 350
+
+
+async def test_of_the_agents_who_are_free_the_newest_are_kept(stage: Stage) -> None:
+    async with stage.open("/codes") as page:
+        assert await page.evaluate(FREE_READ) == [500, False, True, True]
+
+
+async def test_of_the_released_calls_the_newest_are_shown_read_or_told(stage: Stage) -> None:
+    async def release(numbers: range) -> None:
+        for number in numbers:
+            await stage.talk(f"gone-{number:03}", "agent-11")
+            await stage.tell(f"gone-{number:03}", "call.released")
+
+    def newest(last: int) -> list[str]:
+        return [f"gone-{number:03}" for number in range(last, last - RELEASED, -1)]
+
+    await stage.talk("goes-last", "agent-12")
+    await release(range(34))
+    async with stage.open() as page:
+        shown = page.locator("[data-phase='released'] h3 a")
+        await expect(shown).to_have_text(newest(33))
+        await release(range(34, 38))
+        await expect(shown).to_have_text(newest(37))
+        await page.reload()
+        await expect(shown).to_have_text(newest(37))
+        # One that began before them all is none the less the last that was released.
+        await stage.tell("goes-last", "call.released")
+        await expect(shown).to_have_text([*newest(37)[:-1], "goes-last"])
 
 
 async def test_what_the_stream_tells_is_newer_than_the_list_that_is_read(stage: Stage) -> None:
