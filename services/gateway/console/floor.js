@@ -13,11 +13,16 @@ const FREE_KEPT = 500;
 
 export class Floor {
   calls = new Map(); // by call id
-  callbacks = new Callbacks();
+  callbacks;
   dispositions = []; // newest first
   free = new Map(); // since when, by agent: those whose last part has ended
   #told = new Set(); // ids of the dispositions listed
   #released = new Map(); // when it was released and began, by call id
+
+  // `now()`: the server's clock, in milliseconds.
+  constructor(now = Date.now) {
+    this.callbacks = new Callbacks(now);
+  }
 
   // To read anew.
   forget() {
