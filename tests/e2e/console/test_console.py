@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -51,6 +52,18 @@ MANY_CALLS: Final = """async () => {
   const due = floor.callbacks.due(4e12);
   return [floor.calls.size, floor.dispositions.length, floor.free.size, due.length];
 }"""
+
+BY_HOUR: Final = """async ([rows, firstMs]) => {
+  const { byHour } = await import("/console/charts_page.js");
+  return byHour(rows, firstMs);
+}"""
+# A zone, the first of 24 hours in which its clocks change, and the names that would be the same.
+CLOCKS_CHANGE: Final = (
+    ("Europe/Berlin", "2026-10-24T12:00Z", ["02:00 UTC+2", "02:00 UTC+1"]),
+    ("Europe/Berlin", "2027-03-27T12:00Z", ["13:00 UTC+1", "13:00 UTC+2"]),
+    ("America/St_Johns", "2026-10-31T18:00Z", ["01:30 UTC-2:30", "01:30 UTC-3:30"]),
+    ("Australia/Lord_Howe", "2027-04-03T03:00Z", []),  # by half an hour
+)
 
 # A list of callbacks that was read while the stream told of some of them: what is shown then.
 READ_LATE: Final = """async () => {
@@ -111,10 +124,16 @@ class Stage(Line):
 
     @asynccontextmanager
     async def open(
-        self, address: str = "", *, skew_ms: int = 0, scheme: Scheme = "light"
+        self,
+        address: str = "",
+        *,
+        skew_ms: int = 0,
+        scheme: Scheme = "light",
+        time_zone: str | None = None,
     ) -> AsyncIterator[Page]:
         """The console, in a browser whose clock is wrong by so much; `watched`."""
-        async with watched(self.browser, self.product.url, scheme) as page:
+        url = self.product.url
+        async with watched(self.browser, url, scheme, time_zone=time_zone) as page:
             await set_clock(page, skew_ms)
             await open_console(page, self.product.url, address)
             yield page
@@ -271,6 +290,37 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
         await stage.tell("charted-2", "call.disconnected", by="caller")
         await stage.dispose("charted-2", "agent-6", "WrongNumber")
         await expect(figure.locator(".says")).to_contain_text(f"{total + 1} dispositions")
+
+
+async def test_hours_are_named_as_they_begin_where_the_zone_is_not_whole_hours_off(
+    stage: Stage,
+) -> None:
+    async with stage.open("/charts", time_zone="Asia/Kolkata") as page:
+        names = page.locator("[data-chart='codes'] tbody th")
+        await expect(names).to_have_text([re.compile(r"^[0-2]\d:30$")] * HOURS)
+        *_, last = await names.all_text_contents()
+    now = datetime.now(ZoneInfo("Asia/Kolkata"))
+    begun = [now - timedelta(hours=hours, minutes=30) for hours in (0, 1)]  # if one has passed
+    assert last[:2] in [f"{at:%H}" for at in begun]
+
+
+@pytest.mark.parametrize(("zone", "first", "alike"), CLOCKS_CHANGE)
+async def test_each_hour_has_its_own_name_when_the_clocks_change(
+    stage: Stage, zone: str, first: str, alike: list[str]
+) -> None:
+    at = datetime.fromisoformat(first)
+    rows = [
+        {"hour": f"{at + timedelta(hours=n):%Y-%m-%dT%H}", "code": "Sale", "count": n + 1}
+        for n in range(HOURS)
+    ]
+    async with stage.open("/codes", time_zone=zone) as page:
+        shown = await page.evaluate(BY_HOUR, [rows, at.timestamp() * 1000])
+    assert len(set(shown["labels"])) == HOURS
+    assert [label for label in shown["labels"] if "UTC" in label] == alike
+    assert [count for (count,) in shown["counts"]] == [n + 1 for n in range(HOURS)]
+    for n, label in enumerate(shown["labels"]):
+        begins = (at + timedelta(hours=n)).astimezone(ZoneInfo(zone))
+        assert label.startswith(f"{begins:%H:%M}")
 
 
 async def test_a_wrap_up_that_ran_out_is_told_with_its_timer_and_what_was_missed(
