@@ -1,6 +1,8 @@
 // Small hands for the document. Data goes into it as text, never as markup; what is already as it
 // should be is not touched, so that focus, selection and animations survive.
 
+import { Refused } from "/console/api.js";
+
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -16,10 +18,14 @@ export function setData(node, name, value) {
   if (node.dataset[name] !== value) node.dataset[name] = value;
 }
 
-// On a page with a place for it: what it shows is of before. No error: it says nothing.
+// On a page with a place for it: what it shows is of before, or can't be at all. No error: nothing.
 export function sayUnread(page, error, what = "It") {
-  const said = error ? `${what} can't be read now (${error.message}); trying again.` : "";
-  setText(page.querySelector(".problem"), said);
+  setText(page.querySelector(".problem"), error ? unread(error, what) : "");
+}
+
+function unread(error, what) {
+  if (error instanceof Refused) return `${what} can't be read: ${error.message}.`;
+  return `${what} can't be read now (${error.message}); trying again.`;
 }
 
 // Makes these the children, in this order, moving only what is not in its place.

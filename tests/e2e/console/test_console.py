@@ -24,6 +24,7 @@ WRAP_UP_S: Final = 8
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
 RELEASED: Final = 30
+AGAIN_MS: Final = 4000  # it would be asked again after 3 s
 FOLDER: Final = {
     "code": "Sales",
     "label": "Sales talk",
@@ -58,7 +59,7 @@ BY_HOUR: Final = """async ([rows, firstMs]) => {
   return byHour(rows, firstMs);
 }"""
 # A zone, the first of 24 hours in which its clocks change, and the names that would be the same.
-CLOCKS_CHANGE: Final = (
+CLOCKS_CHANGE: Final[tuple[tuple[str, str, list[str]], ...]] = (
     ("Europe/Berlin", "2026-10-24T12:00Z", ["02:00 UTC+2", "02:00 UTC+1"]),
     ("Europe/Berlin", "2027-03-27T12:00Z", ["13:00 UTC+1", "13:00 UTC+2"]),
     ("America/St_Johns", "2026-10-31T18:00Z", ["01:30 UTC-2:30", "01:30 UTC-3:30"]),
@@ -381,6 +382,43 @@ async def test_the_console_outlives_a_gateway_and_a_reload(stage: Stage) -> None
         await page.reload()
         await expect(page.locator(".agents .phase")).to_have_text("wrap-up")
         assert "demo-key" not in page.url
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("/subjects/enrolment/7", "It can't be read: enrolment: say within what."),
+        (
+            "/subjects/record/7?within=%3Cb%3E",
+            "It can't be read: query parameter within: not an id.",
+        ),
+    ],
+)
+async def test_what_is_refused_is_said_in_the_servers_words_and_not_asked_again(
+    stage: Stage, address: str, says: str
+) -> None:
+    async with stage.open("/codes") as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{stage.product.url}/console#{address}")
+        await expect(page.locator(".problem")).to_have_text(says)
+        before = len(asked)
+        await page.wait_for_timeout(AGAIN_MS)
+        assert asked[before:] == []
+
+
+@pytest.mark.parametrize("status", [404, 408, 425, 429, 503])
+async def test_what_may_be_answered_later_is_asked_again(stage: Stage, status: int) -> None:
+    await stage.talk("later", "agent-1")
+    async with stage.open("/codes") as page:
+        path = re.compile(r"/v1/calls/later$")
+        await page.route(path, lambda route: route.fulfill(status=status, json={}), times=1)
+        await page.goto(f"{stage.product.url}/console#/calls/later")
+        if status == 404:
+            await expect(page.get_by_text("No call of this id is known.")).to_be_visible()
+            await stage.tell("later", "call.held")
+        await expect(page.locator(".call > h2 .phase")).to_contain_text("on the call")
+        await expect(page.locator(".problem")).to_be_empty()
 
 
 async def test_what_the_page_knows_stays_small_however_many_calls_pass(stage: Stage) -> None:

@@ -1,6 +1,6 @@
 // One dead letter whole, and its way back: asked for in a dialog, done once, and said.
 
-import { Unauthorized } from "/console/api.js";
+import { Refused, Unauthorized } from "/console/api.js";
 import { dayAndClock, element, pairs, sayUnread, setText, when } from "/console/dom.js";
 import { Polling } from "/console/polling.js";
 import { pretty } from "/console/pretty.js";
@@ -120,5 +120,6 @@ export class LetterPage {
 function wrong(error) {
   if (error.status === 409) return "Somebody has put it back meanwhile: nothing was done now.";
   if (error.status === 404) return "There is no such letter any more: nothing was done.";
+  if (error instanceof Refused) return `Nothing was done: ${error.message}.`;
   return UNKNOWN;
 }
