@@ -31,6 +31,7 @@ export class ChartsPage {
   #codes;
   #times;
   #shares;
+  #firstMs = null; // the hour that the charts begin with
   #following;
 
   constructor(api) {
@@ -54,10 +55,14 @@ export class ChartsPage {
     this.#following.soon();
   }
 
-  draw() {}
+  // With each hour they are of another day, also if nothing is told.
+  draw(nowMs) {
+    if (this.#firstMs !== null && this.#firstMs !== firstHour(nowMs)) this.#following.soon();
+  }
 
   async #read(signal) {
-    const firstMs = (Math.floor(this.#api.now() / HOUR_MS) - HOURS + 1) * HOUR_MS;
+    const firstMs = firstHour(this.#api.now());
+    this.#firstMs = firstMs;
     const from = encodeURIComponent(new Date(firstMs).toISOString());
     const path = `/v1/reports/dispositions?group_by=hour,code&from=${from}`;
     const report = await this.#api.json(path, { signal });
@@ -85,6 +90,10 @@ export class ChartsPage {
     }
     return parts;
   }
+}
+
+function firstHour(nowMs) {
+  return (Math.floor(nowMs / HOUR_MS) - HOURS + 1) * HOUR_MS;
 }
 
 // Of the 24 hours from this one on, each of which begins with an hour of UTC.

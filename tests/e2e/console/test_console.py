@@ -54,6 +54,18 @@ MANY_CALLS: Final = """async () => {
   return [floor.calls.size, floor.dispositions.length, floor.free.size, due.length];
 }"""
 
+# So much time passes at once, by the browser's clock.
+PASS: Final = """(ms) => {
+  const Known = Date;
+  globalThis.Date = class extends Known {
+    constructor(...told) {
+      super(...(told.length > 0 ? told : [Known.now() + ms]));
+    }
+    static now() {
+      return Known.now() + ms;
+    }
+  };
+}"""
 BY_HOUR: Final = """async ([rows, firstMs]) => {
   const { byHour } = await import("/console/charts_page.js");
   return byHour(rows, firstMs);
@@ -291,6 +303,19 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
         await stage.tell("charted-2", "call.disconnected", by="caller")
         await stage.dispose("charted-2", "agent-6", "WrongNumber")
         await expect(figure.locator(".says")).to_contain_text(f"{total + 1} dispositions")
+
+
+async def test_the_charts_go_on_when_an_hour_passes_in_which_nothing_is_told(
+    stage: Stage,
+) -> None:
+    async with stage.open("/charts") as page:
+        names = page.locator("[data-chart='codes'] tbody th")
+        await expect(names).to_have_count(HOURS)
+        then = await page.evaluate("Date.now()") + HOUR_MS
+        first = then // HOUR_MS * HOUR_MS - (HOURS - 1) * HOUR_MS
+        from_ = datetime.fromtimestamp(first / 1000, UTC).strftime("from=%Y-%m-%dT%H%%3A")
+        async with page.expect_request(lambda request: from_ in request.url):
+            await page.evaluate(PASS, HOUR_MS)
 
 
 async def test_hours_are_named_as_they_begin_where_the_zone_is_not_whole_hours_off(
