@@ -373,6 +373,21 @@ async def test_codes_are_a_tree_that_opens_and_closes_by_the_keyboard(stage: Sta
         )
 
 
+async def test_who_gives_a_key_by_the_keyboard_goes_on_in_the_page(stage: Stage) -> None:
+    await stage.talk("entered", "agent-7")
+    async with watched(stage.browser, stage.product.url) as page:
+        await page.goto(f"{stage.product.url}/console")
+        await page.keyboard.type("demo-key")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#page")).to_be_focused()
+        await expect(page.locator("[data-phase='active'] a", has_text="entered")).to_be_visible()
+        await page.keyboard.press("Tab")
+        await expect(page.locator("#page ol:focus")).to_have_count(1)
+        await page.reload()
+        await expect(page.locator("#page a", has_text="entered")).to_be_visible()
+        await expect(page.locator("#page")).not_to_be_focused()  # nobody has asked for it
+
+
 async def test_the_focus_stays_where_it_is_while_calls_come_and_go(stage: Stage) -> None:
     await stage.talk("focused", "agent-7")
     async with stage.open() as page:
