@@ -3,6 +3,8 @@
 
 import { Refused } from "/console/api.js";
 
+const DAY_LOOK_MS = 1000; // whether the day is over
+
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -73,7 +75,7 @@ export class Rows {
   }
 }
 
-export function clock(instant) {
+function clock(instant) {
   return new Date(instant).toLocaleTimeString(undefined, { hour12: false });
 }
 
@@ -94,8 +96,20 @@ export function lasting(ms) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-export function when(instant, words = clock) {
-  return element("time", { datetime: instant }, words(instant));
+export function when(instant) {
+  return element("time", { datetime: instant }, dayAndClock(instant));
+}
+
+// Once a day is over its instants say of which day they are, until the signal aborts.
+export function keepDated(root, signal) {
+  let day = new Date().toDateString();
+  const timer = setInterval(() => {
+    const today = new Date().toDateString();
+    if (today === day) return;
+    day = today;
+    for (const one of root.querySelectorAll("time[datetime]")) setText(one, dayAndClock(one.dateTime));
+  }, DAY_LOOK_MS);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 // Names and what they stand for: texts, or nodes.

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 WRAP_UP_S: Final = 8
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
+DAY_MS: Final = HOURS * HOUR_MS
 RELEASED: Final = 30
 AGAIN_MS: Final = 4000  # it would be asked again after 3 s
 FOLDER: Final = {
@@ -386,6 +387,24 @@ async def test_who_gives_a_key_by_the_keyboard_goes_on_in_the_page(stage: Stage)
         await page.reload()
         await expect(page.locator("#page a", has_text="entered")).to_be_visible()
         await expect(page.locator("#page")).not_to_be_focused()  # nobody has asked for it
+
+
+async def test_what_is_of_another_day_says_so_also_when_the_day_ends_meanwhile(
+    stage: Stage,
+) -> None:
+    await stage.talk("of-yesterday", "agent-7", customer_id="c-3")
+    await stage.dispose("of-yesterday", "agent-7", "Sale")
+    await stage.tell("of-yesterday", "call.disconnected", by="caller")
+    for address in ("/", "/calls/of-yesterday", "/subjects/customer/c-3"):
+        async with stage.open(address, time_zone="UTC") as page:
+            times = page.locator("#page time").filter(visible=True)
+            await expect(times.first).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+            await page.evaluate(PASS, DAY_MS)
+            await expect(times.filter(has_not_text="/")).to_have_count(0)  # 11/21/2026 14:05:38
+            assert await times.count() > 1, address
+            if address == "/":
+                await stage.talk("of-today", "agent-8")
+                await expect(page.locator("[data-call='of-today'] time")).to_contain_text("/")
 
 
 async def test_the_focus_stays_where_it_is_while_calls_come_and_go(stage: Stage) -> None:

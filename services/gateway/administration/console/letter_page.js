@@ -56,10 +56,10 @@ export class LetterPage {
     this.#one(".why").replaceChildren(element("strong", {}, letter.reason), " ", letter.detail);
     const back = letter.put_back_at;
     const facts = [
-      ["since", when(letter.at, dayAndClock)],
+      ["since", when(letter.at)],
       ["it was", letter.origin],
       ["key", letter.key],
-      ["put back", back ? when(back, dayAndClock) : "not yet"],
+      ["put back", back ? when(back) : "not yet"],
     ];
     if (letter.type) facts.splice(2, 0, ["type", letter.type]);
     this.#one(".facts").replaceChildren(pairs(facts));
@@ -77,7 +77,7 @@ export class LetterPage {
     setText(this.#one("dialog .place"), place);
     setText(this.#one("dialog .topic"), topic);
     this.#one(".before").hidden = !back;
-    if (back) this.#one(".since").replaceChildren(when(back, dayAndClock));
+    if (back) this.#one(".since").replaceChildren(when(back));
     this.#one(".sure").checked = false;
     setText(this.#one(".result"), ""); // so that the next one is said, also if it is the same
     this.#allow();
