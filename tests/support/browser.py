@@ -55,14 +55,16 @@ def _bad(complaint: str) -> bool:
 
 
 @asynccontextmanager
-async def watched(browser: Browser, url: str, scheme: Scheme = "light") -> AsyncIterator[Page]:
-    """A page for what is served at this URL.
+async def watched(
+    browser: Browser, url: str, scheme: Scheme = "light", *, time_zone: str | None = None
+) -> AsyncIterator[Page]:
+    """A page for what is served at this URL; the time zone is this machine's by default.
 
     At the end nothing may have been complained of, and no other host asked.
     """
     hosts: set[str] = set()
     complaints: list[str] = []
-    async with await browser.new_context(color_scheme=scheme) as context:
+    async with await browser.new_context(color_scheme=scheme, timezone_id=time_zone) as context:
         page = await context.new_page()
         watch(page, hosts, complaints)
         yield page

@@ -4,8 +4,12 @@
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 5_000;
 const SILENCE_MS = 40_000; // the server says something every 15 s
+const OTHERWISE_LATER = [404, 408, 425, 429]; // of 4xx: the same question may be answered then
 
 export class Unauthorized extends Error {}
+
+// The question itself is wrong: asked again it is refused again. Says why, in the server's words.
+export class Refused extends Error {}
 
 export class Api {
   #key;
@@ -26,9 +30,7 @@ export class Api {
       throw new Unauthorized(response.status === 401 ? "No such key." : "The key lacks the scope.");
     }
     if (!response.ok) {
-      const error = new Error(`${response.status} for ${path}`);
-      error.status = response.status;
-      throw error;
+      throw await failure(response, path);
     }
     return response;
   }
@@ -95,6 +97,25 @@ export class Api {
         signal.removeEventListener("abort", stop);
       }
     }
+  }
+}
+
+async function failure(response, path) {
+  const { status } = response;
+  const refused = status >= 400 && status < 500 && !OTHERWISE_LATER.includes(status);
+  const detail = refused ? await sentence(response) : "";
+  const error = refused ? new Refused(detail || `${status} for ${path}`) : new Error(`${status} for ${path}`);
+  error.status = status;
+  return error;
+}
+
+// What a problem document says; nothing, if it is none.
+async function sentence(response) {
+  try {
+    const { detail, title } = await response.json();
+    return String(detail ?? title ?? "");
+  } catch {
+    return "";
   }
 }
 

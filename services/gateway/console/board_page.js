@@ -1,6 +1,6 @@
 // The wall board: how many calls, who is in which phase for how long, what waits, what runs over.
 
-import { callLink, dayAndClock, element, lasting, Rows, setData, setText, subjectLink, when } from "/console/dom.js";
+import { callLink, element, lasting, Rows, setData, setText, subjectLink, when } from "/console/dom.js";
 import { PHASES } from "/console/floor.js";
 import { template } from "/console/templates.js";
 import { drawTimers, holdTimer, timer } from "/console/timers.js";
@@ -150,7 +150,7 @@ function queued(one) {
 
 function callback(one) {
   return row(null,
-    when(one.at, dayAndClock),
+    when(one.at),
     one.code,
     one.agentId,
     one.callId && !one.subject ? callLink(one.callId) : subjectLink(one.subject),

@@ -1,6 +1,6 @@
 // One call: how it stands, and all that happened to it, followed live.
 
-import { dayAndClock, element, pairs, Rows, sayUnread, setText, subjectLink, when } from "/console/dom.js";
+import { element, pairs, Rows, sayUnread, setText, subjectLink, when } from "/console/dom.js";
 import { Entries } from "/console/entries.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
@@ -67,7 +67,7 @@ export class CallPage {
     const phase = this.root.querySelector("h2 .phase");
     phase.dataset.phase = call.phase;
     setText(phase, words.say(words.PHASES, call.phase) + (call.held ? ", on hold" : ""));
-    const facts = TIMES.filter(([, name]) => call[name]).map(([word, name]) => [word, when(call[name], dayAndClock)]);
+    const facts = TIMES.filter(([, name]) => call[name]).map(([word, name]) => [word, when(call[name])]);
     for (const name of FACTS) if (call[name]) facts.push([name.replace("_id", ""), call[name]]);
     for (const name of subjects(call)) facts.push([name.slice(0, name.indexOf(":")), subjectLink(name)]);
     for (const [name, value] of Object.entries(call.user_data)) {
@@ -104,10 +104,10 @@ function drawAgent(agent) {
 function said(agent) {
   const told = [];
   const add = (name, shown) => told.push([name, shown]);
-  if (agent.joined_at) add("joined", when(agent.joined_at, dayAndClock));
-  if (agent.left_at) add("left", when(agent.left_at, dayAndClock));
-  if (agent.phase === "wrap_up" && agent.wrap_up_ends_at) add("until", when(agent.wrap_up_ends_at, dayAndClock));
-  if (agent.released_at) add("released", when(agent.released_at, dayAndClock));
+  if (agent.joined_at) add("joined", when(agent.joined_at));
+  if (agent.left_at) add("left", when(agent.left_at));
+  if (agent.phase === "wrap_up" && agent.wrap_up_ends_at) add("until", when(agent.wrap_up_ends_at));
+  if (agent.released_at) add("released", when(agent.released_at));
   if (agent.queued) add("queued", element("span", { class: "said", "data-said": "queued" }, agent.queued.code));
   const final = agent.disposition;
   if (final) {
@@ -116,7 +116,7 @@ function said(agent) {
     if (final.previous) add("before", final.previous.code);
   }
   const one = final ?? agent.queued;
-  if (one?.callback_at) add("call back", when(one.callback_at, dayAndClock));
+  if (one?.callback_at) add("call back", when(one.callback_at));
   if (one?.comment) add("comment", one.comment);
   if (agent.missed) add("disposition", element("span", { class: "said", "data-said": "missed" }, "missed"));
   return told;

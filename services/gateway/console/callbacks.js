@@ -1,12 +1,18 @@
 // Callbacks that are waited for, or whose time has come. What takes the place of the disposition or
 // the status that asked for one takes the callback away, as in the worker's rules.
 
-const KEPT = 300;
+const KEPT = 300; // of those that are due, and of those to come
 const SLACK = 50; // so that it is not cut at each one
 
 export class Callbacks {
   #known = new Map(); // by whose it is
   #heard = null; // of whom the stream has told while the list is read: it knows better
+  #now;
+
+  // `now()`: the server's clock, in milliseconds.
+  constructor(now = Date.now) {
+    this.#now = now;
+  }
 
   // To read the list anew, and that it was read.
   begin() {
@@ -59,12 +65,12 @@ export class Callbacks {
 
   #keep(callback) {
     this.#known.set(callback.key, callback);
-    if (this.#known.size <= KEPT + SLACK) return;
-    // Of those that are due the newest stay, of the others the next: what is nearest to now.
-    const nowMs = Date.now();
-    const far = (one) => Math.abs(Date.parse(one.at) - nowMs);
-    const near = [...this.#known.values()].sort((one, other) => far(one) - far(other));
-    for (const one of near.slice(KEPT)) this.#known.delete(one.key);
+    if (this.#known.size <= 2 * KEPT + SLACK) return;
+    // Of those that are due the newest stay, of the others the next; none goes for the other kind.
+    const nowMs = this.#now();
+    for (const kind of [this.due(nowMs), this.scheduled(nowMs)]) {
+      for (const one of kind.slice(KEPT)) this.#known.delete(one.key);
+    }
   }
 }
 

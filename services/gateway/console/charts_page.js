@@ -7,6 +7,7 @@ import { template } from "/console/templates.js";
 import * as words from "/console/words.js";
 
 const HOUR_MS = 3_600_000;
+const HOUR_MINUTES = 60;
 const HOURS = 24;
 const CODES_SHOWN = 7; // the others are one
 const OTHERS = "others";
@@ -30,6 +31,7 @@ export class ChartsPage {
   #codes;
   #times;
   #shares;
+  #firstMs = null; // the hour that the charts begin with
   #following;
 
   constructor(api) {
@@ -53,10 +55,14 @@ export class ChartsPage {
     this.#following.soon();
   }
 
-  draw() {}
+  // With each hour they are of another day, also if nothing is told.
+  draw(nowMs) {
+    if (this.#firstMs !== null && this.#firstMs !== firstHour(nowMs)) this.#following.soon();
+  }
 
   async #read(signal) {
-    const firstMs = (Math.floor(this.#api.now() / HOUR_MS) - HOURS + 1) * HOUR_MS;
+    const firstMs = firstHour(this.#api.now());
+    this.#firstMs = firstMs;
     const from = encodeURIComponent(new Date(firstMs).toISOString());
     const path = `/v1/reports/dispositions?group_by=hour,code&from=${from}`;
     const report = await this.#api.json(path, { signal });
@@ -86,19 +92,20 @@ export class ChartsPage {
   }
 }
 
-function byHour(rows, firstMs) {
+function firstHour(nowMs) {
+  return (Math.floor(nowMs / HOUR_MS) - HOURS + 1) * HOUR_MS;
+}
+
+// Of the 24 hours from this one on, each of which begins with an hour of UTC.
+export function byHour(rows, firstMs) {
   const totals = new Map();
   for (const { code, count } of rows) totals.set(code, (totals.get(code) ?? 0) + count);
   const codes = [...totals.keys()].sort((one, other) => totals.get(other) - totals.get(one) || (one < other ? -1 : 1));
   const series = codes.slice(0, codes.length > CODES_SHOWN + 1 ? CODES_SHOWN : CODES_SHOWN + 1);
   const place = new Map(codes.map((code, index) => [code, Math.min(index, series.length)]));
   if (codes.length > series.length) series.push(OTHERS);
-  const labels = [];
-  const counts = [];
-  for (let hour = 0; hour < HOURS; hour += 1) {
-    labels.push(`${String(new Date(firstMs + hour * HOUR_MS).getHours()).padStart(2, "0")}:00`);
-    counts.push(series.map(() => 0));
-  }
+  const labels = clockTimes(firstMs);
+  const counts = labels.map(() => series.map(() => 0));
   for (const { hour, code, count } of rows) {
     const column = Math.round((Date.parse(`${hour}:00:00Z`) - firstMs) / HOUR_MS);
     if (counts[column]) counts[column][place.get(code)] += count;
@@ -106,6 +113,26 @@ function byHour(rows, firstMs) {
   const all = [...totals.values()].reduce((sum, count) => sum + count, 0);
   const most = codes.length > 0 ? `; most often ${codes[0]}: ${totals.get(codes[0]).toLocaleString()}` : "";
   return { labels, series, counts, says: `${all.toLocaleString()} dispositions in the last ${HOURS} hours${most}.` };
+}
+
+// When the hours begin by the clock of whoever looks: at 14:30, where the zone is half an hour off.
+// When the clocks change two of them begin at the same time: these say by which offset.
+function clockTimes(firstMs) {
+  const begin = Array.from({ length: HOURS }, (_, hour) => new Date(firstMs + hour * HOUR_MS));
+  const times = begin.map((at) => `${two(at.getHours())}:${two(at.getMinutes())}`);
+  const alike = (time) => times.indexOf(time) !== times.lastIndexOf(time);
+  return times.map((time, hour) => (alike(time) ? `${time} ${offset(begin[hour])}` : time));
+}
+
+function offset(at) {
+  const ahead = -at.getTimezoneOffset();
+  const minutes = Math.abs(ahead);
+  const less = minutes % HOUR_MINUTES;
+  return `UTC${ahead < 0 ? "-" : "+"}${Math.floor(minutes / HOUR_MINUTES)}${less > 0 ? `:${two(less)}` : ""}`;
+}
+
+function two(number) {
+  return String(number).padStart(2, "0");
 }
 
 function timesOf(parts) {

@@ -66,7 +66,7 @@ async function readCallbacks(api, callbacks) {
 
 // One key, from its entry to its end: the stream, what is known by it, and the page that is shown.
 class Session {
-  floor = new Floor();
+  floor;
   #api;
   #signal;
   #pages;
@@ -75,6 +75,7 @@ class Session {
 
   constructor(key, signal) {
     this.#api = new Api(key);
+    this.floor = new Floor(() => this.#api.now());
     this.#signal = signal;
     this.#pages = new Pages(PAGES, this.#api, this.floor);
   }

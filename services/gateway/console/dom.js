@@ -1,6 +1,10 @@
 // Small hands for the document. Data goes into it as text, never as markup; what is already as it
 // should be is not touched, so that focus, selection and animations survive.
 
+import { Refused } from "/console/api.js";
+
+const DAY_LOOK_MS = 1000; // whether the day is over
+
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -16,10 +20,14 @@ export function setData(node, name, value) {
   if (node.dataset[name] !== value) node.dataset[name] = value;
 }
 
-// On a page with a place for it: what it shows is of before. No error: it says nothing.
+// On a page with a place for it: what it shows is of before, or can't be at all. No error: nothing.
 export function sayUnread(page, error, what = "It") {
-  const said = error ? `${what} can't be read now (${error.message}); trying again.` : "";
-  setText(page.querySelector(".problem"), said);
+  setText(page.querySelector(".problem"), error ? unread(error, what) : "");
+}
+
+function unread(error, what) {
+  if (error instanceof Refused) return `${what} can't be read: ${error.message}.`;
+  return `${what} can't be read now (${error.message}); trying again.`;
 }
 
 // Makes these the children, in this order, moving only what is not in its place.
@@ -67,7 +75,7 @@ export class Rows {
   }
 }
 
-export function clock(instant) {
+function clock(instant) {
   return new Date(instant).toLocaleTimeString(undefined, { hour12: false });
 }
 
@@ -88,8 +96,20 @@ export function lasting(ms) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-export function when(instant, words = clock) {
-  return element("time", { datetime: instant }, words(instant));
+export function when(instant) {
+  return element("time", { datetime: instant }, dayAndClock(instant));
+}
+
+// Once a day is over its instants say of which day they are, until the signal aborts.
+export function keepDated(root, signal) {
+  let day = new Date().toDateString();
+  const timer = setInterval(() => {
+    const today = new Date().toDateString();
+    if (today === day) return;
+    day = today;
+    for (const one of root.querySelectorAll("time[datetime]")) setText(one, dayAndClock(one.dateTime));
+  }, DAY_LOOK_MS);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 // Names and what they stand for: texts, or nodes.

@@ -12,9 +12,12 @@ export function connection(state, text) {
   if (status.textContent !== text) status.textContent = text;
 }
 
+// Whoever has just given a key goes on from the page that it opens.
 export function show(id) {
+  const entering = id === "page" && $("key-page").contains(document.activeElement);
   for (const one of ["key-page", "page"]) $(one).hidden = one !== id;
   for (const one of ["leave", "pages"]) $(one).hidden = id !== "page";
+  if (entering) $("page").focus({ preventScroll: true });
 }
 
 // `run(key, signal)` is all that is done with a key; it throws when the key is good no more.

@@ -1,6 +1,6 @@
 // The lines of a history: what came, what was asked and decided, by which rule, and why not.
 
-import { callLink, dayAndClock, element, pairs, Rows, setText, subjectLink, when } from "/console/dom.js";
+import { callLink, element, pairs, Rows, setText, subjectLink, when } from "/console/dom.js";
 import * as words from "/console/words.js";
 
 const SHOWN_MAX = 500; // of very many the newest
@@ -30,7 +30,7 @@ export class Entries {
     const kind = refused ? "refused" : entry.type === "disposition.missed" ? "missed" : entry.kind;
     const row = element("li", { "data-kind": kind });
     const head = element("p", { class: "head" },
-      when(entry.at, dayAndClock),
+      when(entry.at),
       element("span", { class: "kind" }, KINDS[entry.kind] ?? entry.kind),
       element("strong", {}, words.title(entry)),
     );
@@ -38,7 +38,7 @@ export class Entries {
     row.append(head, element("p", { class: "why" }, words.why(entry), " ",
       element("code", { title: "the rule that decided" }, entry.rule)));
     const told = words.particulars(entry);
-    if (entry.callback_at) told.push(["call back", when(entry.callback_at, dayAndClock)]);
+    if (entry.callback_at) told.push(["call back", when(entry.callback_at)]);
     if (entry.request_id) told.push(["request", element("code", {}, entry.request_id)]);
     if (entry.subject && entry.subject !== this.#about) told.push(["of", subjectLink(entry.subject)]);
     if (entry.call_id && entry.call_id !== this.#about) told.push(["of call", callLink(entry.call_id)]);

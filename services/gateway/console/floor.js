@@ -13,11 +13,16 @@ const FREE_KEPT = 500;
 
 export class Floor {
   calls = new Map(); // by call id
-  callbacks = new Callbacks();
+  callbacks;
   dispositions = []; // newest first
-  free = new Map(); // since when, by agent: those whose last part has ended, the longest ago first
+  free = new Map(); // since when, by agent: those whose last part has ended
   #told = new Set(); // ids of the dispositions listed
-  #released = new Set(); // ids of released calls, in the order of their release
+  #released = new Map(); // when it was released and began, by call id
+
+  // `now()`: the server's clock, in milliseconds.
+  constructor(now = Date.now) {
+    this.callbacks = new Callbacks(now);
+  }
 
   // To read anew.
   forget() {
@@ -36,6 +41,7 @@ export class Floor {
         phase: call.phase,
         direction: call.direction ?? null,
         startedAt: call.started_at,
+        releasedAt: call.released_at ?? null,
         agents: call.agents.map((agent) => part(agent, call.held, readSince(agent, call))),
       });
       this.#settle(known);
@@ -83,6 +89,7 @@ export class Floor {
     call.phase = data.phase;
     call.direction = data.direction ?? null;
     call.startedAt = data.started_at ?? null;
+    call.releasedAt = data.released_at ?? data.change.at;
     call.agents = (data.agents ?? []).map((agent) => {
       const known = before.get(agent.agent_id);
       const since = known?.phase === agent.phase ? known.since : data.change.at;
@@ -93,8 +100,8 @@ export class Floor {
 
   #call(id) {
     if (!this.calls.has(id)) {
-      const empty = { id, version: 0, phase: null, direction: null, startedAt: null, agents: [] };
-      this.calls.set(id, { ...empty, said: new Map() });
+      const empty = { id, version: 0, phase: null, direction: null, agents: [], said: new Map() };
+      this.calls.set(id, { ...empty, startedAt: null, releasedAt: null });
     }
     return this.calls.get(id);
   }
@@ -130,20 +137,20 @@ export class Floor {
     for (const old of this.dispositions.splice(DISPOSITIONS_KEPT)) this.#told.delete(old.key);
   }
 
-  // Agents who have become free, and of the released calls the newest alone.
+  // Agents who have become free, and of the released calls the newest alone: by when it was, for
+  // the API tells the newest first, and the stream the newest last.
   #settle(call, before = new Map()) {
     for (const agent of call.agents) {
       if (agent.phase !== "released" || before.get(agent.id)?.phase === "released") continue;
       if ((this.free.get(agent.id) ?? "") >= (agent.since ?? "")) continue;
-      this.free.delete(agent.id); // to stand last
       this.free.set(agent.id, agent.since);
-      if (this.free.size > FREE_KEPT) this.free.delete(first(this.free.keys()));
+      if (this.free.size > FREE_KEPT) this.free.delete(oldest(this.free));
     }
     this.#released.delete(call.id);
     if (call.phase !== "released") return;
-    this.#released.add(call.id);
+    this.#released.set(call.id, `${call.releasedAt ?? ""} ${call.startedAt ?? ""}`);
     if (this.#released.size <= RELEASED_KEPT) return;
-    const old = first(this.#released);
+    const old = oldest(this.#released);
     this.#released.delete(old);
     this.calls.delete(old);
   }
@@ -175,6 +182,9 @@ function readSince(agent, call) {
   return call.started_at;
 }
 
-function first(items) {
-  for (const item of items) return item;
+// The key of the earliest instant.
+function oldest(instants) {
+  let [found] = instants;
+  for (const one of instants) if ((one[1] ?? "") < (found[1] ?? "")) found = one;
+  return found[0];
 }

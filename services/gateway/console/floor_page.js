@@ -1,7 +1,7 @@
 // The floor: calls by phase, and the last dispositions. Cards are kept and only changed where they
 // differ, so that focus, selection and animations survive.
 
-import { callLink, clock, element, place, Rows, setData, setText, subjectLink, when } from "/console/dom.js";
+import { callLink, dayAndClock, element, place, Rows, setData, setText, subjectLink, when } from "/console/dom.js";
 import { PHASES } from "/console/floor.js";
 import { template } from "/console/templates.js";
 import { drawTimers, holdTimer, timer } from "/console/timers.js";
@@ -56,7 +56,7 @@ export class FloorPage {
     const since = card.querySelector("time");
     if (call.startedAt && since.dateTime !== call.startedAt) {
       since.dateTime = call.startedAt;
-      setText(since, clock(call.startedAt));
+      setText(since, dayAndClock(call.startedAt));
     }
     card.title = call.direction ?? "";
     const list = card.querySelector("ul");

@@ -1,5 +1,8 @@
 // A page of one thing reads it whole, and again soon after each event that is about it: what it
-// shows is the API's answer, never put together from events. At most one read is under way.
+// shows is the API's answer, never put together from events. At most one read is under way. What is
+// refused is not asked again, until somebody asks for something else.
+
+import { Refused } from "/console/api.js";
 
 const SOON_MS = 150; // what an event is about is in the history by then
 const EACH_MS = 500; // between two reads, however much is told
@@ -14,6 +17,8 @@ export class Following {
   #readAtMs = 0;
   #reading = false;
   #wanted = false;
+  #refused = false;
+  #another = false; // question than the one that is under way
 
   // `read(signal)` draws; `failed(error | null)` is told how it went.
   constructor(read, failed, eachMs = EACH_MS) {
@@ -28,8 +33,15 @@ export class Following {
     this.#now();
   }
 
+  // Another question than before.
+  anew() {
+    this.#refused = false;
+    this.#another = true;
+    this.soon(0);
+  }
+
   soon(waitMs = SOON_MS) {
-    if (this.#signal === null || this.#signal.aborted) return;
+    if (this.#signal === null || this.#signal.aborted || this.#refused) return;
     this.#wanted = true;
     if (this.#timer !== null || this.#reading) return;
     const dueMs = Math.max(waitMs, this.#readAtMs + this.#eachMs - performance.now());
@@ -39,6 +51,7 @@ export class Following {
   async #now() {
     this.#timer = null;
     this.#wanted = false;
+    this.#another = false;
     this.#reading = true;
     let failed = null;
     try {
@@ -49,8 +62,9 @@ export class Following {
     this.#reading = false;
     this.#readAtMs = performance.now();
     if (this.#signal.aborted) return;
+    this.#refused = failed instanceof Refused && !this.#another;
     this.#failed(failed);
-    if (failed) this.soon(FAILED_MS);
+    if (failed && !(failed instanceof Refused)) this.soon(FAILED_MS);
     else if (this.#wanted) this.soon();
   }
 }

@@ -1,5 +1,6 @@
 // Shows the page that the address names behind its "#".
 
+import { keepDated } from "/console/dom.js";
 import { show } from "/console/entrance.js";
 
 export class Pages {
@@ -32,6 +33,7 @@ export class Pages {
     }
     show("page");
     draw(page);
+    keepDated(root, this.#leaving.signal);
     page.open?.(this.#leaving.signal);
     if (asked) {
       window.scrollTo(0, 0);

@@ -1,6 +1,6 @@
 // One customer, record or enrolment: its status, its calls, and its history, followed live.
 
-import { callLink, dayAndClock, element, pairs, sayUnread, setText, when } from "/console/dom.js";
+import { callLink, element, pairs, sayUnread, setText, when } from "/console/dom.js";
 import { Entries } from "/console/entries.js";
 import { Following } from "/console/following.js";
 import { template } from "/console/templates.js";
@@ -55,10 +55,10 @@ export class SubjectPage {
     const facts = [["in a call", subject.in_call ? "now" : "no"]];
     const status = subject.status;
     if (status) {
-      facts.push(["status", status.code ?? "none"], ["since", when(status.decided_at, dayAndClock)]);
+      facts.push(["status", status.code ?? "none"], ["since", when(status.decided_at)]);
       if (status.call_id) facts.push(["by call", callLink(status.call_id)]);
       else facts.push(["by way of", words.dialect(status.dialect)]);
-      if (status.callback_at) facts.push(["call back", when(status.callback_at, dayAndClock)]);
+      if (status.callback_at) facts.push(["call back", when(status.callback_at)]);
       if (status.comment) facts.push(["comment", status.comment]);
     }
     for (const [name, value] of Object.entries(subject.data ?? {})) facts.push([name, value]);

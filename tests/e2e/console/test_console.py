@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -22,6 +23,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 WRAP_UP_S: Final = 8
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
+DAY_MS: Final = HOURS * HOUR_MS
+RELEASED: Final = 30
+AGAIN_MS: Final = 4000  # it would be asked again after 3 s
 FOLDER: Final = {
     "code": "Sales",
     "label": "Sales talk",
@@ -51,6 +55,30 @@ MANY_CALLS: Final = """async () => {
   return [floor.calls.size, floor.dispositions.length, floor.free.size, due.length];
 }"""
 
+# So much time passes at once, by the browser's clock.
+PASS: Final = """(ms) => {
+  const Known = Date;
+  globalThis.Date = class extends Known {
+    constructor(...told) {
+      super(...(told.length > 0 ? told : [Known.now() + ms]));
+    }
+    static now() {
+      return Known.now() + ms;
+    }
+  };
+}"""
+BY_HOUR: Final = """async ([rows, firstMs]) => {
+  const { byHour } = await import("/console/charts_page.js");
+  return byHour(rows, firstMs);
+}"""
+# A zone, the first of 24 hours in which its clocks change, and the names that would be the same.
+CLOCKS_CHANGE: Final[tuple[tuple[str, str, list[str]], ...]] = (
+    ("Europe/Berlin", "2026-10-24T12:00Z", ["02:00 UTC+2", "02:00 UTC+1"]),
+    ("Europe/Berlin", "2027-03-27T12:00Z", ["13:00 UTC+1", "13:00 UTC+2"]),
+    ("America/St_Johns", "2026-10-31T18:00Z", ["01:30 UTC-2:30", "01:30 UTC-3:30"]),
+    ("Australia/Lord_Howe", "2027-04-03T03:00Z", []),  # by half an hour
+)
+
 # A list of callbacks that was read while the stream told of some of them: what is shown then.
 READ_LATE: Final = """async () => {
   const { Callbacks } = await import("/console/callbacks.js");
@@ -70,6 +98,36 @@ READ_LATE: Final = """async () => {
   return [first, shown()];
 }"""
 
+# Many callbacks that are due, and few to come a day later: how many are known, by their own clock.
+DUE_AND_TO_COME: Final = """async () => {
+  const { Callbacks } = await import("/console/callbacks.js");
+  const nowMs = 1.7e12;
+  const callbacks = new Callbacks(() => nowMs);
+  const take = (call, atMs) => callbacks.read({
+    call_id: call, agent_id: "a", code: "Callback", callback_at: new Date(atMs).toISOString(),
+  });
+  for (let n = 0; n < 50; n += 1) take(`to-come-${n}`, nowMs + 86400000 + n);
+  for (let n = 0; n < 5000; n += 1) take(`due-${n}`, nowMs - n * 1000);
+  const due = callbacks.due(nowMs);
+  return [due[0].callId, due.at(299).callId, callbacks.scheduled(nowMs).length];
+}"""
+
+# The API tells the newest first: whom a page that began so forgets, when one more becomes free.
+FREE_READ: Final = """async () => {
+  const { Floor } = await import("/console/floor.js");
+  const floor = new Floor();
+  const at = (n) => new Date(1.7e12 + n * 1000).toISOString();
+  for (let n = 500; n > 0; n -= 1) {
+    const agent = { agent_id: `agent-${n}`, phase: "released", released_at: at(n) };
+    const call = { id: `call-${n}`, version: 2, phase: "released", started_at: at(n) };
+    floor.read({ ...call, released_at: at(n), agents: [agent] });
+  }
+  const call = { call_id: "last", version: 1, phase: "released", started_at: at(501) };
+  const agents = [{ agent_id: "agent-501", phase: "released" }];
+  floor.hear({ type: "call.changed", data: { ...call, change: { at: at(501) }, agents } });
+  return [floor.free.size, ...["agent-1", "agent-2", "agent-501"].map((id) => floor.free.has(id))];
+}"""
+
 
 class Stage(Line):
     """The product, a browser, a switch and agents."""
@@ -80,10 +138,16 @@ class Stage(Line):
 
     @asynccontextmanager
     async def open(
-        self, address: str = "", *, skew_ms: int = 0, scheme: Scheme = "light"
+        self,
+        address: str = "",
+        *,
+        skew_ms: int = 0,
+        scheme: Scheme = "light",
+        time_zone: str | None = None,
     ) -> AsyncIterator[Page]:
         """The console, in a browser whose clock is wrong by so much; `watched`."""
-        async with watched(self.browser, self.product.url, scheme) as page:
+        url = self.product.url
+        async with watched(self.browser, url, scheme, time_zone=time_zone) as page:
             await set_clock(page, skew_ms)
             await open_console(page, self.product.url, address)
             yield page
@@ -242,6 +306,50 @@ async def test_charts_show_the_report_and_stand_as_tables_too(stage: Stage) -> N
         await expect(figure.locator(".says")).to_contain_text(f"{total + 1} dispositions")
 
 
+async def test_the_charts_go_on_when_an_hour_passes_in_which_nothing_is_told(
+    stage: Stage,
+) -> None:
+    async with stage.open("/charts") as page:
+        names = page.locator("[data-chart='codes'] tbody th")
+        await expect(names).to_have_count(HOURS)
+        then = await page.evaluate("Date.now()") + HOUR_MS
+        first = then // HOUR_MS * HOUR_MS - (HOURS - 1) * HOUR_MS
+        from_ = datetime.fromtimestamp(first / 1000, UTC).strftime("from=%Y-%m-%dT%H%%3A")
+        async with page.expect_request(lambda request: from_ in request.url):
+            await page.evaluate(PASS, HOUR_MS)
+
+
+async def test_hours_are_named_as_they_begin_where_the_zone_is_not_whole_hours_off(
+    stage: Stage,
+) -> None:
+    async with stage.open("/charts", time_zone="Asia/Kolkata") as page:
+        names = page.locator("[data-chart='codes'] tbody th")
+        await expect(names).to_have_text([re.compile(r"^[0-2]\d:30$")] * HOURS)
+        *_, last = await names.all_text_contents()
+    now = datetime.now(ZoneInfo("Asia/Kolkata"))
+    begun = [now - timedelta(hours=hours, minutes=30) for hours in (0, 1)]  # if one has passed
+    assert last[:2] in [f"{at:%H}" for at in begun]
+
+
+@pytest.mark.parametrize(("zone", "first", "alike"), CLOCKS_CHANGE)
+async def test_each_hour_has_its_own_name_when_the_clocks_change(
+    stage: Stage, zone: str, first: str, alike: list[str]
+) -> None:
+    at = datetime.fromisoformat(first)
+    rows = [
+        {"hour": f"{at + timedelta(hours=n):%Y-%m-%dT%H}", "code": "Sale", "count": n + 1}
+        for n in range(HOURS)
+    ]
+    async with stage.open("/codes", time_zone=zone) as page:
+        shown = await page.evaluate(BY_HOUR, [rows, at.timestamp() * 1000])
+    assert len(set(shown["labels"])) == HOURS
+    assert [label for label in shown["labels"] if "UTC" in label] == alike
+    assert [count for (count,) in shown["counts"]] == [n + 1 for n in range(HOURS)]
+    for n, label in enumerate(shown["labels"]):
+        begins = (at + timedelta(hours=n)).astimezone(ZoneInfo(zone))
+        assert label.startswith(f"{begins:%H:%M}")
+
+
 async def test_a_wrap_up_that_ran_out_is_told_with_its_timer_and_what_was_missed(
     stage: Stage,
 ) -> None:
@@ -264,6 +372,39 @@ async def test_codes_are_a_tree_that_opens_and_closes_by_the_keyboard(stage: Sta
         await expect(page.locator(".tree li", has_text="Call back")).to_contain_text(
             "callback time"
         )
+
+
+async def test_who_gives_a_key_by_the_keyboard_goes_on_in_the_page(stage: Stage) -> None:
+    await stage.talk("entered", "agent-7")
+    async with watched(stage.browser, stage.product.url) as page:
+        await page.goto(f"{stage.product.url}/console")
+        await page.keyboard.type("demo-key")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#page")).to_be_focused()
+        await expect(page.locator("[data-phase='active'] a", has_text="entered")).to_be_visible()
+        await page.keyboard.press("Tab")
+        await expect(page.locator("#page ol:focus")).to_have_count(1)
+        await page.reload()
+        await expect(page.locator("#page a", has_text="entered")).to_be_visible()
+        await expect(page.locator("#page")).not_to_be_focused()  # nobody has asked for it
+
+
+async def test_what_is_of_another_day_says_so_also_when_the_day_ends_meanwhile(
+    stage: Stage,
+) -> None:
+    await stage.talk("of-yesterday", "agent-7", customer_id="c-3")
+    await stage.dispose("of-yesterday", "agent-7", "Sale")
+    await stage.tell("of-yesterday", "call.disconnected", by="caller")
+    for address in ("/", "/calls/of-yesterday", "/subjects/customer/c-3"):
+        async with stage.open(address, time_zone="UTC") as page:
+            times = page.locator("#page time").filter(visible=True)
+            await expect(times.first).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+            await page.evaluate(PASS, DAY_MS)
+            await expect(times.filter(has_not_text="/")).to_have_count(0)  # 11/21/2026 14:05:38
+            assert await times.count() > 1, address
+            if address == "/":
+                await stage.talk("of-today", "agent-8")
+                await expect(page.locator("[data-call='of-today'] time")).to_contain_text("/")
 
 
 async def test_the_focus_stays_where_it_is_while_calls_come_and_go(stage: Stage) -> None:
@@ -302,6 +443,43 @@ async def test_the_console_outlives_a_gateway_and_a_reload(stage: Stage) -> None
         assert "demo-key" not in page.url
 
 
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("/subjects/enrolment/7", "It can't be read: enrolment: say within what."),
+        (
+            "/subjects/record/7?within=%3Cb%3E",
+            "It can't be read: query parameter within: not an id.",
+        ),
+    ],
+)
+async def test_what_is_refused_is_said_in_the_servers_words_and_not_asked_again(
+    stage: Stage, address: str, says: str
+) -> None:
+    async with stage.open("/codes") as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{stage.product.url}/console#{address}")
+        await expect(page.locator(".problem")).to_have_text(says)
+        before = len(asked)
+        await page.wait_for_timeout(AGAIN_MS)
+        assert asked[before:] == []
+
+
+@pytest.mark.parametrize("status", [404, 408, 425, 429, 503])
+async def test_what_may_be_answered_later_is_asked_again(stage: Stage, status: int) -> None:
+    await stage.talk("later", "agent-1")
+    async with stage.open("/codes") as page:
+        path = re.compile(r"/v1/calls/later$")
+        await page.route(path, lambda route: route.fulfill(status=status, json={}), times=1)
+        await page.goto(f"{stage.product.url}/console#/calls/later")
+        if status == 404:
+            await expect(page.get_by_text("No call of this id is known.")).to_be_visible()
+            await stage.tell("later", "call.held")
+        await expect(page.locator(".call > h2 .phase")).to_contain_text("on the call")
+        await expect(page.locator(".problem")).to_be_empty()
+
+
 async def test_what_the_page_knows_stays_small_however_many_calls_pass(stage: Stage) -> None:
     async with stage.open("/codes") as page:
         kept = await page.evaluate(MANY_CALLS)
@@ -309,7 +487,40 @@ async def test_what_the_page_knows_stays_small_however_many_calls_pass(stage: St
     assert calls == 30
     assert dispositions == 40
     assert free == 500
-    assert 300 <= callbacks <= 350
+    assert 300 <= callbacks <= 650
+
+
+async def test_callbacks_to_come_are_kept_however_many_are_due(stage: Stage) -> None:
+    async with stage.open("/codes") as page:
+        assert await page.evaluate(DUE_AND_TO_COME) == ["due-0", "due-299", 50]
+
+
+async def test_of_the_agents_who_are_free_the_newest_are_kept(stage: Stage) -> None:
+    async with stage.open("/codes") as page:
+        assert await page.evaluate(FREE_READ) == [500, False, True, True]
+
+
+async def test_of_the_released_calls_the_newest_are_shown_read_or_told(stage: Stage) -> None:
+    async def release(numbers: range) -> None:
+        for number in numbers:
+            await stage.talk(f"gone-{number:03}", "agent-11")
+            await stage.tell(f"gone-{number:03}", "call.released")
+
+    def newest(last: int) -> list[str]:
+        return [f"gone-{number:03}" for number in range(last, last - RELEASED, -1)]
+
+    await stage.talk("goes-last", "agent-12")
+    await release(range(34))
+    async with stage.open() as page:
+        shown = page.locator("[data-phase='released'] h3 a")
+        await expect(shown).to_have_text(newest(33))
+        await release(range(34, 38))
+        await expect(shown).to_have_text(newest(37))
+        await page.reload()
+        await expect(shown).to_have_text(newest(37))
+        # One that began before them all is none the less the last that was released.
+        await stage.tell("goes-last", "call.released")
+        await expect(shown).to_have_text([*newest(37)[:-1], "goes-last"])
 
 
 async def test_what_the_stream_tells_is_newer_than_the_list_that_is_read(stage: Stage) -> None:

@@ -29,6 +29,7 @@ OPERATOR: Final = "the-operators-own-key"
 LETTERS: Final = "/v1/admin/dead-letters"
 LETTERS_S: Final = 30.0  # until all that could not be processed is seen
 MANY: Final = 120  # three pages
+AGAIN_MS: Final = 5000  # it would be asked again after 4 s
 VALUE: Final = (
     b'{"agent": "Ada", "number": 12345678901234567890, "spoke": [], "with": ["<b>x</b>"]}'
 )
@@ -211,6 +212,29 @@ async def test_an_answer_that_never_came_is_no_success_and_no_failure(office: Of
         await page.get_by_role("button", name="Put back…").click()
         await page.get_by_role("button", name="Put it back").click()
         await expect(page.locator(".result")).to_contain_text("Put back to")
+
+
+async def test_what_is_refused_is_not_asked_again_until_something_else_is_asked_for(
+    office: Office,
+) -> None:
+    async with office.open(ADMIN, "/letters?topic=calls.changed") as page:
+        asked: list[str] = []
+        refusal = {"status": 422, "json": {"detail": "so not"}}
+        await page.route("**/v1/admin/dead-letters?**", lambda route: route.fulfill(**refusal))
+        await expect(page.locator(".problem")).to_have_text("They can't be read: so not.")
+        await expect(page.locator("#connection")).to_have_text("Refused")
+        page.on("request", lambda request: asked.append(request.url))
+        await page.wait_for_timeout(AGAIN_MS)
+        assert asked == []
+        await page.unroute_all()
+        await page.get_by_label("Topic").select_option("")
+        await expect(page.locator("tbody tr").first).to_be_visible()
+        await expect(page.locator(".problem")).to_be_empty()
+        await page.route("**/put-back", lambda route: route.fulfill(**refusal))
+        await page.locator("tbody a").first.click()
+        await page.get_by_role("button", name=re.compile("Put back…")).click()
+        await page.get_by_role("button", name="Put it back").click()
+        await expect(page.locator(".result")).to_have_text("Nothing was done: so not.")
 
 
 async def test_a_value_is_shown_as_it_came_and_never_as_markup(office: Office) -> None:

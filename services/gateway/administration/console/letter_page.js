@@ -1,6 +1,6 @@
 // One dead letter whole, and its way back: asked for in a dialog, done once, and said.
 
-import { Unauthorized } from "/console/api.js";
+import { Refused, Unauthorized } from "/console/api.js";
 import { dayAndClock, element, pairs, sayUnread, setText, when } from "/console/dom.js";
 import { Polling } from "/console/polling.js";
 import { pretty } from "/console/pretty.js";
@@ -56,10 +56,10 @@ export class LetterPage {
     this.#one(".why").replaceChildren(element("strong", {}, letter.reason), " ", letter.detail);
     const back = letter.put_back_at;
     const facts = [
-      ["since", when(letter.at, dayAndClock)],
+      ["since", when(letter.at)],
       ["it was", letter.origin],
       ["key", letter.key],
-      ["put back", back ? when(back, dayAndClock) : "not yet"],
+      ["put back", back ? when(back) : "not yet"],
     ];
     if (letter.type) facts.splice(2, 0, ["type", letter.type]);
     this.#one(".facts").replaceChildren(pairs(facts));
@@ -77,7 +77,7 @@ export class LetterPage {
     setText(this.#one("dialog .place"), place);
     setText(this.#one("dialog .topic"), topic);
     this.#one(".before").hidden = !back;
-    if (back) this.#one(".since").replaceChildren(when(back, dayAndClock));
+    if (back) this.#one(".since").replaceChildren(when(back));
     this.#one(".sure").checked = false;
     setText(this.#one(".result"), ""); // so that the next one is said, also if it is the same
     this.#allow();
@@ -120,5 +120,6 @@ export class LetterPage {
 function wrong(error) {
   if (error.status === 409) return "Somebody has put it back meanwhile: nothing was done now.";
   if (error.status === 404) return "There is no such letter any more: nothing was done.";
+  if (error instanceof Refused) return `Nothing was done: ${error.message}.`;
   return UNKNOWN;
 }

@@ -1,6 +1,6 @@
 // The dead letters that the key reaches, the newest first.
 
-import { dayAndClock, element, keepingFocus, Rows, sayUnread, when } from "/console/dom.js";
+import { element, keepingFocus, Rows, sayUnread, when } from "/console/dom.js";
 import { Polling } from "/console/polling.js";
 import { template } from "/console/templates.js";
 
@@ -85,10 +85,10 @@ export class LettersPage {
 }
 
 function row({ letter }) {
-  const back = letter.put_back_at ? when(letter.put_back_at, dayAndClock) : "waits";
+  const back = letter.put_back_at ? when(letter.put_back_at) : "waits";
   return element("tr", { "data-put-back": letter.put_back_at ? "yes" : "no" },
     element("td", {}, element("a", { class: "call-id", href: letterAddress(letter.place) }, letter.place)),
-    element("td", {}, when(letter.at, dayAndClock)),
+    element("td", {}, when(letter.at)),
     element("td", { class: "reason" }, element("strong", {}, letter.reason), " ", letter.detail),
     element("td", {}, letter.key),
     element("td", {}, letter.type ?? ""),

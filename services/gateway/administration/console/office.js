@@ -1,7 +1,7 @@
 // The console of the admin port: asks for an admin's or the operator's key, and shows the page that
 // the address names. There is no stream here: pages read again while somebody may be looking.
 
-import { Api, Unauthorized } from "/console/api.js";
+import { Api, Refused, Unauthorized } from "/console/api.js";
 import { connection, enter } from "/console/entrance.js";
 import { LetterPage } from "/console/letter_page.js";
 import { LettersPage } from "/console/letters_page.js";
@@ -40,6 +40,7 @@ class Office {
   // How the last question went; null: well.
   #told(error) {
     if (error instanceof Unauthorized) this.#refuse(error);
+    else if (error instanceof Refused) connection("lost", "Refused");
     else if (error) connection("lost", "Not answered, trying again");
     else connection("live", "Up to date");
   }

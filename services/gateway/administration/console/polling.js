@@ -15,13 +15,14 @@ export class Polling {
 
   start(signal) {
     this.#following.start(signal);
-    const look = () => document.visibilityState === "visible" && this.now();
+    const look = () => document.visibilityState === "visible" && this.#following.soon(0);
     const timer = setInterval(look, POLL_MS);
     signal.addEventListener("abort", () => clearInterval(timer), { once: true });
     document.addEventListener("visibilitychange", look, { signal });
   }
 
+  // Of something else than before, or that may have changed.
   now() {
-    this.#following.soon(0);
+    this.#following.anew();
   }
 }
