@@ -62,12 +62,8 @@ def check_values(value: Any, depth: int = 0) -> None:
             return
         case str():
             check_text(value)
-        case int():
-            if not -limits.INTEGER_MAX - 1 <= value <= limits.INTEGER_MAX:
-                raise ValueError("an integer does not fit 64 bits")
-        case float():
-            if not math.isfinite(value):
-                raise ValueError("a number is not finite")
+        case int() | float():
+            _check_number(value)
         case dict():
             for key, item in value.items():
                 check_text(key)
@@ -77,6 +73,14 @@ def check_values(value: Any, depth: int = 0) -> None:
                 check_values(item, depth + 1)
         case _:
             raise ValueError("not a JSON value")
+
+
+def _check_number(number: float) -> None:
+    if isinstance(number, int):
+        if not -limits.INTEGER_MAX - 1 <= number <= limits.INTEGER_MAX:
+            raise ValueError("an integer does not fit 64 bits")
+    elif not math.isfinite(number):
+        raise ValueError("a number is not finite")
 
 
 def check_text(text: str) -> None:
