@@ -73,6 +73,27 @@ async def test_the_same_event_in_three_modes(floor: Floor) -> None:
     assert floor.log.all(TELEPHONY_EVENTS)[0].key == "demo:call-1"
 
 
+@pytest.mark.parametrize(
+    ("time", "read"),
+    [
+        ("2024-12-31T23:59:60Z", "2024-12-31T23:59:59.999Z"),
+        ("2026-11-21T14:00:00.12345678901234567890+01:00", "2026-11-21T13:00:00.123Z"),
+    ],
+)
+async def test_any_time_of_rfc_3339_is_understood_in_every_mode(
+    floor: Floor, time: str, read: str
+) -> None:
+    event = {**ANSWERED, "time": time}
+    binary = [("ce-time", time) if name == "ce-time" else (name, v) for name, v in BINARY]
+    for response in (
+        await tell(floor, event),
+        await tell_binary(floor, binary, b'{"agent_id": "agent-1"}'),
+        await tell(floor, [event], BATCH),
+    ):
+        assert response.status == 200, await response.text()
+    assert [to_wire(told.time_ms) for told in floor.told(TELEPHONY_EVENTS)] == [read] * 3
+
+
 async def test_results_stand_in_the_order_of_the_batch(floor: Floor) -> None:
     batch = [{**ANSWERED, "id": f"e-{n}", "subject": f"call-{n % 7}"} for n in range(50)]
     told = await (await tell(floor, batch, BATCH)).json()
