@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from services import __main__ as together
 from services import processes
 from services.processes import CANNOT_START, DEMO_TENANTS, FAILED, read_directory, run
 from services.settings import Settings, SettingsError
+from services.watch import Watch
 from shared.contracts.errors import Bug
+from shared.observability.metrics import Metrics
 from shared.runtime.lifecycle import Part
+from shared.runtime.live_tenants import LiveTenantDirectory
 from shared.runtime.profile import Profile
 from tests.support.memory_profile import memory_profile
 
@@ -172,3 +176,24 @@ def test_what_is_closed_is_given_its_time_and_no_more(
     with capture_logs() as lines:
         assert end_with(Bug("ours"), tmp_path) == FAILED
     assert "close_cut_short" in [line["event"] for line in lines]
+
+
+def test_an_admin_port_that_is_sought_is_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several processes on one host the first free one from the default on, up to the last."""
+    tried: list[int] = []
+
+    class Taken(processes.gateway.Listener):
+        @override
+        async def start(self) -> int:
+            tried.append(self._port)
+            raise processes.gateway.PortTaken
+
+    monkeypatch.setattr(processes.gateway, "Listener", Taken)
+    profile = memory_profile()
+    settings = cluster(port=65_530)
+    tenants = LiveTenantDirectory((), profile.overlays, profile.clock)
+    given = processes.Given(settings, profile, tenants, Metrics())
+    watch = Watch(profile.log, profile.ping, {}, given.metrics)
+    with pytest.raises(processes.gateway.PortTaken):
+        asyncio.run(processes._listen(given, watch, None))
+    assert tried == [65_531, 65_532, 65_533, 65_534, 65_535]
