@@ -98,6 +98,14 @@ def test_a_person_at_a_terminal_is_told_in_a_sentence(
     assert (said.startswith("aftercall: AFTERCALL_TENANTS_FILE is "), not lines) == (terminal,) * 2
 
 
+def test_a_setting_that_is_wrong_refuses_the_start_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AFTERCALL_PORT", "65535")
+    assert together.main() == CANNOT_START
+    assert capsys.readouterr().err.startswith("aftercall: AFTERCALL_PORT is 65535, ")
+
+
 def test_a_start_that_is_refused_says_so(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, port=0, host="192.0.2.1", allow_demo=True)
     assert run(settings, ["gateway"]) == CANNOT_START
