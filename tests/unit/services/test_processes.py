@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 from typing_extensions import override
 
+import services.gateway.__main__ as gateway
 from services import __main__ as together
 from services import processes
 from services.processes import CANNOT_START, DEMO_TENANTS, FAILED, read_directory, run
@@ -190,18 +191,18 @@ def test_an_admin_port_that_is_sought_is_a_port(monkeypatch: pytest.MonkeyPatch)
     """Of several processes on one host the first free one from the default on, up to the last."""
     tried: list[int] = []
 
-    class Taken(processes.gateway.Listener):
+    class Taken(gateway.Listener):
         @override
         async def start(self) -> int:
             tried.append(self._port)
-            raise processes.gateway.PortTaken
+            raise gateway.PortTaken
 
-    monkeypatch.setattr(processes.gateway, "Listener", Taken)
+    monkeypatch.setattr(gateway, "Listener", Taken)
     profile = memory_profile()
     settings = cluster(port=65_530)
     tenants = LiveTenantDirectory((), profile.overlays, profile.clock)
     given = processes.Given(settings, profile, tenants, Metrics())
     watch = Watch(profile.log, profile.ping, {}, given.metrics)
-    with pytest.raises(processes.gateway.PortTaken):
+    with pytest.raises(gateway.PortTaken):
         asyncio.run(processes._listen(given, watch, None))
     assert tried == [65_531, 65_532, 65_533, 65_534, 65_535]
