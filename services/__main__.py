@@ -7,9 +7,9 @@ from importlib.metadata import version
 
 from services.cli.floor import FloorConfig, run_floor
 from services.cli.floor_plan import FloorShape
-from services.processes import DEMO_TENANTS, MAKERS, Given, Service, run
+from services.processes import CANNOT_START, DEMO_TENANTS, MAKERS, Given, Service, run
 from services.retention import keep
-from services.settings import Settings, read_settings
+from services.settings import Settings, SettingsError, read_settings
 from shared.runtime.lifecycle import Part, Stage
 from shared.runtime.tenants import TenantDirectory
 
@@ -84,5 +84,15 @@ def run_dev(settings: Settings) -> int:
     return run(named, MAKERS, also=beside, log_level=level)
 
 
+def main() -> int:
+    """The same by the settings of this process; the exit code, as of `run`."""
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"aftercall: {error}\n")
+        return CANNOT_START
+    return run_dev(settings)
+
+
 if __name__ == "__main__":
-    sys.exit(run_dev(read_settings()))
+    sys.exit(main())

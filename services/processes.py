@@ -26,7 +26,7 @@ from services.gateway.console import BESIDE, Beside
 from services.gateway.push.hub import Hub
 from services.profile import open_profile
 from services.retention import keep_letters
-from services.settings import Settings, SettingsError
+from services.settings import PORT_MAX, Settings, SettingsError
 from services.watch import Loop, Watch
 from shared.adapters.tenants_file import (
     FileTenantDirectory,
@@ -231,7 +231,7 @@ async def _listen(
     """The admin port: the one that is set, else the first free one from the default on."""
     settings = given.settings
     app = gateway.admin(given.metrics, watch.readiness, administration)
-    ports = range(settings.admin, settings.admin + ADMIN_PORTS_TRIED)
+    ports = range(settings.admin, min(settings.admin + ADMIN_PORTS_TRIED, PORT_MAX + 1))
     if settings.admin_port is not None or settings.profile != "cluster" or settings.admin == 0:
         ports = range(settings.admin, settings.admin + 1)
     for port in ports:

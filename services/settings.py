@@ -118,6 +118,19 @@ class Settings(BaseSettings):
             raise ValueError(f"profile cluster needs {PREFIX}KAFKA_BOOTSTRAP and {PREFIX}MONGO_URL")
         return self
 
+    @model_validator(mode="after")
+    def _have_two_ports(self) -> "Settings":
+        if self.port == PORT_MAX and self.admin_port is None:
+            raise ValueError(
+                f"{PREFIX}PORT is {PORT_MAX}, and no port is one higher: set {PREFIX}ADMIN_PORT"
+            )
+        if self.port == self.admin_port != 0:
+            raise ValueError(
+                f"{PREFIX}ADMIN_PORT is {self.port}, as {PREFIX}PORT: metrics and health need "
+                "a port of their own"
+            )
+        return self
+
     @property
     def admin(self) -> int:
         """The admin port; 0 (any free one) beside a port that is free to choose."""

@@ -22,7 +22,7 @@ from shared.contracts.calls import WrapUpRules
 from shared.contracts.envelope import Event, Record, from_headers, reply_to_of
 from shared.contracts.errors import Poison
 from shared.contracts.ids import call_key, is_call_id, is_tenant_id
-from shared.contracts.instants import from_datetime
+from shared.contracts.instants import from_wire, to_wire
 from shared.contracts.telephony import TIMER_DUE, decode_data
 from shared.contracts.tenants import Tenant
 from shared.contracts.topics import TELEPHONY_EVENTS
@@ -35,6 +35,7 @@ from shared.runtime.topology import Aggregate, Beside, Routed
 STRUCTURED: Final = b"application/cloudevents+json"
 # The SDK makes up an id, a time or a version that is missing; then no two tellings were ever equal.
 _REQUIRED: Final = ("specversion", "id", "source", "type", "subject", "time", "tenant")
+_SIXTY: Final = ":60"
 _FORMAT: Final = JSONFormat()
 
 
@@ -166,6 +167,9 @@ def _structured(value: bytes, headers: dict[str, bytes]) -> Event:
     for name in _REQUIRED:
         if not isinstance(written.get(name), str):
             raise Poison("bad_envelope", f"attribute {name} is missing or no text")
+    time_ms = from_wire(written["time"])
+    if _SIXTY in written["time"]:  # a leap second, which the SDK does not know
+        value = msgspec.json.encode(written | {"time": to_wire(time_ms)})
     event = from_structured(KafkaMessage({}, None, value), _FORMAT, CloudEvent)
     b64decode(written.get("data_base64", ""), validate=True)  # the SDK passes over what it is not
     data = event.get_data()
@@ -174,7 +178,7 @@ def _structured(value: bytes, headers: dict[str, bytes]) -> Event:
         source=event.get_source(),
         type=event.get_type(),
         subject=written["subject"],
-        time_ms=from_datetime(event.get_attributes()["time"]),
+        time_ms=time_ms,
         tenant=written["tenant"],
         data=data if isinstance(data, bytes) else msgspec.json.encode({} if data is None else data),
         reply_to=reply_to_of(headers),

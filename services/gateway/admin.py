@@ -13,10 +13,13 @@ from prometheus_client.exposition import choose_encoder
 
 from services.gateway.administration import Operated, serve_administration
 from services.gateway.bodies import answer
+from services.gateway.problems import explain
 from shared.contracts.limits import BODY_BYTES_MAX
 
 Readiness = Callable[[], Awaitable[Mapping[str, str]]]
 """By part: `ok`, or why it is not."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OK: Final = "ok"
 
@@ -52,13 +55,24 @@ def build_admin_app(
             content_type="application/json",
         )
 
-    app = web.Application(client_max_size=BODY_BYTES_MAX)
+    app = web.Application(middlewares=[_in_our_shape], client_max_size=BODY_BYTES_MAX)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     if administration is not None:
         serve_administration(app, administration)
     return app
+
+
+@web.middleware
+async def _in_our_shape(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What is not here, or not by this method, is a problem document as on the public port."""
+    try:
+        return await handler(request)
+    except web.HTTPRedirection:
+        raise
+    except web.HTTPException as error:
+        return explain(error).response()
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:

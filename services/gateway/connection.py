@@ -51,7 +51,11 @@ class Connection(web.RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """What ends a connection beside its requests: by its kind, for its words quote bytes."""
         del args
-        log.error("connection_broke", reason=type(kw.get("exc_info")).__name__)
+        error = kw.get("exc_info")
+        if isinstance(error, web.RequestPayloadError):  # a body that breaks its own encoding
+            log.info("request_unreadable", reason=type(error).__name__)
+        else:
+            log.error("connection_broke", reason=type(error).__name__)
 
 
 async def expect(request: web.Request) -> None:

@@ -34,6 +34,7 @@ DEAD_REASONS: Final = {
     "unknown_tenant": "no tenant has this id",
     "unknown_type": "the topic has no such type",
     "bad_data": "the data breaks its schema, or a limit",
+    "bad_time": "the log's own time of the record is none",
 }
 
 _TIMER: Final = ".timer_due"  # told by the sweep of a service, in the name of the deadline

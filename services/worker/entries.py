@@ -15,6 +15,7 @@ from services.worker import subject_entries
 from services.worker.checks import MALFORMED
 from services.worker.lines import Line, an_entry
 from services.worker.topology import read_changed, read_event, read_request, read_timer
+from shared.contracts import limits
 from shared.contracts.callbacks import CALLBACK_DUE, CALLBACK_TIMER_DUE
 from shared.contracts.dispositions import USER_EVENT, DispositionTold, Origin, Outcome, Previous
 from shared.contracts.envelope import Event, Record
@@ -93,11 +94,20 @@ def read(record: Record) -> Line:
     """
     event = read_event(record)
     try:
-        return READERS[record.topic](record, event)
-    except MALFORMED as error:
+        line = READERS[record.topic](record, event)
+    except (*MALFORMED, ValueError, OverflowError) as error:
         raise Poison("bad_data", str(error)) from None
-    except ValueError as error:
-        raise Poison("bad_data", str(error)) from None
+    _check(line)
+    return line
+
+
+def _check(line: Line) -> None:
+    """No store has room for a number beyond 64 bits."""
+    numbers = [entry.sequence for entry in line.entries]
+    if line.outcome is not None:
+        numbers.append(line.outcome.revision)
+    if any(abs(number) > limits.INTEGER_MAX for number in numbers):
+        raise Poison("bad_data", "a version or a revision does not fit 64 bits")
 
 
 def _of_call(record: Record, event: Event) -> Line:

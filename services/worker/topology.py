@@ -1,10 +1,10 @@
 """The worker as the processor sees it: which record decides on which document."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from services.worker import dispositions, subject_topology
 from services.worker.checks import MALFORMED, check_texts
@@ -24,7 +24,14 @@ from shared.contracts.calls import Call, CallChanged, CallDocument
 from shared.contracts.dispositions import REQUESTED, DispositionRequest
 from shared.contracts.envelope import Event, Record, from_record
 from shared.contracts.errors import Poison
-from shared.contracts.ids import call_key, is_call_id, is_id, is_subject_name, split_key
+from shared.contracts.ids import (
+    call_key,
+    is_call_id,
+    is_id,
+    is_subject_name,
+    is_tenant_id,
+    split_key,
+)
 from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.subjects import STATUS_REQUESTED, SUBJECT_NAMED
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_REQUESTS
@@ -41,7 +48,7 @@ class _Moved(Struct, frozen=True):
 
     tenant: str
     call_id: str
-    version: int
+    version: Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
 
 
 _request_decoder: Final = msgspec.json.Decoder(DispositionRequest)
@@ -175,7 +182,8 @@ def _moved(record: Record) -> Routed:
         told = _moved_decoder.decode(record.value)
     except MALFORMED as error:
         raise Poison("bad_data", str(error)) from None
-    if record.key != call_key(told.tenant, told.call_id) or not is_call_id(told.call_id):
+    named = is_tenant_id(told.tenant) and is_call_id(told.call_id)
+    if not named or record.key != call_key(told.tenant, told.call_id):
         raise Poison("bad_key", "the record key is not that of the call it tells of")
     return Routed(
         collection=COLLECTION,

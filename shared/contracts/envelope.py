@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from shared.contracts import limits
 from shared.contracts.errors import Poison
 from shared.contracts.instants import from_wire, to_wire
 
@@ -108,7 +109,6 @@ def from_record(record: Record) -> Event:
 def from_headers(headers: dict[str, bytes], data: bytes) -> Event:
     """The same, of headers that are known by name already."""
     try:
-        sequence = headers.get("ce_sequence")
         return Event(
             id=headers["ce_id"].decode(),
             source=headers["ce_source"].decode(),
@@ -117,10 +117,20 @@ def from_headers(headers: dict[str, bytes], data: bytes) -> Event:
             time_ms=from_wire(headers["ce_time"].decode()),
             tenant=headers["ce_tenant"].decode(),
             data=data,
-            sequence=None if sequence is None else int(sequence),
+            sequence=_sequence(headers),
             reply_to=reply_to_of(headers),
         )
     except KeyError as missing:
         raise Poison("bad_envelope", f"attribute {missing.args[0]} is missing") from None
     except ValueError:
         raise Poison("bad_envelope", "an attribute can't be read") from None
+
+
+def _sequence(headers: dict[str, bytes]) -> int | None:
+    written = headers.get("ce_sequence")
+    if written is None:
+        return None
+    sequence = int(written)
+    if not 0 <= sequence <= limits.INTEGER_MAX:
+        raise ValueError("no place in a row")
+    return sequence

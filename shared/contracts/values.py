@@ -75,11 +75,11 @@ def check_values(value: Any, depth: int = 0) -> None:
             raise ValueError("not a JSON value")
 
 
-def _check_number(value: float) -> None:
-    if isinstance(value, int):  # which may be more than a float can hold
-        if not -limits.INTEGER_MAX - 1 <= value <= limits.INTEGER_MAX:
+def _check_number(number: float) -> None:
+    if isinstance(number, int):
+        if not -limits.INTEGER_MAX - 1 <= number <= limits.INTEGER_MAX:
             raise ValueError("an integer does not fit 64 bits")
-    elif not math.isfinite(value):
+    elif not math.isfinite(number):
         raise ValueError("a number is not finite")
 
 

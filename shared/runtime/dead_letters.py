@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import Poison
 from shared.contracts.ids import is_tenant_id
+from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.topics import dead
 from shared.runtime.letters import LetterRow
 from shared.runtime.ports import EventLog
@@ -24,6 +25,7 @@ DETAIL: Final = "dead_detail"
 ORIGIN: Final = "dead_origin"  # topic/partition/offset: also what makes a repeated one known
 PUT_BACK: Final = "dead_put_back"  # the place of the letter that was
 OURS: Final = frozenset({REASON, DETAIL, ORIGIN})
+DETAIL_CHARS_MAX: Final = 1_000  # it may name a field, and a stranger's may be as long as a record
 CHUNK: Final = 500  # letters that are put back, and then said to be
 
 _DEAD: Final = dead("")
@@ -34,7 +36,7 @@ def dead_letter(record: Record, poison: Poison) -> Message:
     headers = (
         *(header for header in record.headers if header[0] not in OURS),
         (REASON, poison.reason.encode()),
-        (DETAIL, poison.detail.encode(errors="replace")),
+        (DETAIL, poison.detail[:DETAIL_CHARS_MAX].encode(errors="replace")),
         (ORIGIN, f"{record.topic}/{record.partition}/{record.offset}".encode()),
     )
     return Message(dead(record.topic), record.key, headers, record.value)
@@ -53,7 +55,7 @@ def read_letters(records: Iterable[Record]) -> tuple[list[LetterRow], dict[str, 
             letters.append(_letter(record, headers))
         elif PUT_BACK in headers:
             place = _text(headers[PUT_BACK])
-            returned[place] = max(record.timestamp_ms, returned.get(place, 0))
+            returned[place] = max(_time(record), returned.get(place, 0))
     return letters, returned
 
 
@@ -79,7 +81,7 @@ def _letter(record: Record, headers: dict[str, bytes]) -> LetterRow:
         place=f"{record.topic}/{record.partition}/{record.offset}",
         tenant=tenant if colon and is_tenant_id(tenant) else "",
         topic=record.topic.removesuffix(_DEAD),
-        at_ms=record.timestamp_ms,
+        at_ms=_time(record),
         reason=_text(headers.get(REASON, b"")),
         detail=_text(headers.get(DETAIL, b"")),
         origin=_text(headers[ORIGIN]),
@@ -88,6 +90,11 @@ def _letter(record: Record, headers: dict[str, bytes]) -> LetterRow:
         headers=record.headers,
         value=record.value,
     )
+
+
+def _time(record: Record) -> int:
+    """When the log took it; one that can be written, whatever somebody's clock says."""
+    return min(max(record.timestamp_ms, 0), INSTANT_MS_MAX)
 
 
 def _text(value: bytes) -> str:

@@ -14,6 +14,7 @@ from msgspec.json import Encoder
 from shared.contracts import limits
 from shared.contracts.envelope import Message, Record
 from shared.contracts.errors import Poison
+from shared.contracts.instants import INSTANT_MS_MAX
 from shared.kernel import Publish
 from shared.runtime.dead_letters import dead_letter
 from shared.runtime.loading import Loading
@@ -21,6 +22,8 @@ from shared.runtime.ports import Answer, Batch, TopicPartition, part
 from shared.runtime.slot import Slot, Written
 from shared.runtime.topology import Routed
 
+# So long before the last instant that can be written that no deadline reckoned from it is beyond.
+TAKEN_MS_MAX: Final = INSTANT_MS_MAX - 366 * 24 * 3600 * 1000
 AT_ONCE: Final = 64  # records, until others have a turn on the loop: some 2 ms
 
 _Passed = tuple[Record, Message]
@@ -73,6 +76,7 @@ class Deciding(Loading):
         moved: list[_Passed] = []
         for record in records:
             try:
+                _check_time(record)
                 item = self._topology.route(record)
                 if self._event_log.partition(record.key) == record.partition:
                     routed.append((record, item))
@@ -213,6 +217,12 @@ class Deciding(Loading):
 
     def _changed(self, slots: dict[tuple[str, str], Slot]) -> dict[tuple[str, str], Written]:
         return {place: slot.written(*place) for place, slot in slots.items() if slot.changed}
+
+
+def _check_time(record: Record) -> None:
+    """A broker's clock is what all deadlines are reckoned from; a producer's may be anything."""
+    if not 0 <= record.timestamp_ms <= TAKEN_MS_MAX:
+        raise Poison("bad_time", "the log has no such time")
 
 
 def _as_it_came(record: Record) -> Message:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
+from tests.e2e.test_admin import verify
 from tests.e2e.test_product import Centre, centre
 from tests.support.product import AGENT
 
@@ -163,3 +164,4 @@ async def test_all_five_act_on_one_customers_call_and_agree(centre: Centre) -> N
         "record:17/4711": [(1, "Sale"), (2, "NotInterested")],
         f"enrolment:{CAMPAIGN}/{CUSTOMER}": [(1, "Sale"), (2, "completed")],
     }
+    verify(centre.product)

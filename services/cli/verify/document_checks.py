@@ -7,12 +7,13 @@ from services.cli.verify.disposition_checks import TOPOLOGY as WORKER
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History
 from services.gateway.dialects.ozonetel.tokens import COLLECTION as TOKENS
+from services.gateway.hits import COLLECTION as RATES
 from shared.contracts.instants import from_wire
 from shared.runtime.ports import Document, Effect, TopicPartition, unpack
 from shared.runtime.topology import Topology
 
 # Written by gateways, by compare-and-set; no record decides on it.
-GATEWAYS_OWN: Final = frozenset({TOKENS})
+GATEWAYS_OWN: Final = frozenset({RATES, TOKENS})
 
 OWNERS: Final[dict[str, Topology]] = {
     collection: topology for topology in (CALLSTATE, WORKER) for collection in topology.aggregates

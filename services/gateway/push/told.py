@@ -37,6 +37,8 @@ class _Named(Struct, frozen=True):
 
 
 _named: Final = msgspec.json.Decoder(_Named)
+_json: Final = msgspec.json.Decoder(msgspec.Raw)  # looks through it, and makes nothing of it
+MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Told:
         """Whom the event is about: who said it, or has a part in the call."""
         try:
             named = _named.decode(self.event.data or b"{}")
-        except msgspec.MsgspecError:
+        except MALFORMED:
             return frozenset()
         own = () if named.agent_id is None else (named.agent_id,)
         return frozenset((*own, *(agent.agent_id for agent in named.agents)))
@@ -82,11 +84,28 @@ class Told:
 def tell(record: Record, position: Position) -> Told | None:
     """The record for clients; None, and a warning, if it is not a CloudEvent of ours."""
     try:
-        return Told(record.topic, from_record(record), position)
+        event = from_record(record)
+        _check(event.data)
+        return Told(record.topic, event, position)
     except Poison as poison:
         place = (record.topic, record.partition, record.offset)
         _logger.warning("stream_record_unreadable", place=place, reason=poison.reason)
         return None
+
+
+def _check(data: bytes) -> None:
+    """It is copied as it stands: what is no JSON would spoil the whole event for a client.
+
+    Raises:
+        Poison: `bad_data`.
+    """
+    if not data:
+        return
+    try:
+        data.decode()
+        _json.decode(data)
+    except MALFORMED:
+        raise Poison("bad_data", "the data is no JSON") from None
 
 
 def as_json(event: Event) -> bytes:

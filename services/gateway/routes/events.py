@@ -1,5 +1,6 @@
 """`POST /v1/events`: what a switch says of calls."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,12 @@ from services.gateway.route import FOUND, JSON, Body, Parameter, Route
 from services.gateway.routes.asking import IDEMPOTENCY_KEY
 from shared.contracts.calls import EventOutcome
 
+# Many clients send one with whatever they send.
+KEY: Final = replace(
+    IDEMPOTENCY_KEY,
+    description="1 to 255 printable ASCII characters, and of no other effect: an event is known "
+    "by its `source` and `id`, and one that comes twice is applied once",
+)
 RESPOND_ASYNC: Final = "respond-async"
 PREFER: Final = Parameter("Prefer", "`respond-async`: don't wait until applied", place="header")
 
@@ -63,7 +70,7 @@ ROUTES: Final = (
             Body("Up to 1,000 events", CloudEventBody, BATCH, many=True),
             Body("Binary mode: attributes as `ce-` headers, the data as the body", None, JSON),
         ),
-        parameters=(PREFER, IDEMPOTENCY_KEY),
+        parameters=(PREFER, KEY),
         responses={
             200: Body("Applied durably: whoever asks next sees it", EventsView),
             202: Body("Durably in the log", AcceptedView),

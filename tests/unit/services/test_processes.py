@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from typing_extensions import override
 
+import services.gateway.__main__ as gateway
 from services import __main__ as together
 from services import processes
 from services.processes import CANNOT_START, DEMO_TENANTS, FAILED, read_directory, run
 from services.settings import Settings, SettingsError
+from services.watch import Watch
 from shared.contracts.errors import Bug
+from shared.observability.metrics import Metrics
 from shared.runtime.lifecycle import Part
+from shared.runtime.live_tenants import LiveTenantDirectory
 from shared.runtime.profile import Profile
 from tests.support.memory_profile import memory_profile
 
@@ -92,6 +97,14 @@ def test_a_person_at_a_terminal_is_told_in_a_sentence(
         run(cluster(), ["worker"])
     said = capsys.readouterr().err
     assert (said.startswith("aftercall: AFTERCALL_TENANTS_FILE is "), not lines) == (terminal,) * 2
+
+
+def test_a_setting_that_is_wrong_refuses_the_start_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AFTERCALL_PORT", "65535")
+    assert together.main() == CANNOT_START
+    assert capsys.readouterr().err.startswith("aftercall: AFTERCALL_PORT is 65535, ")
 
 
 def test_a_start_that_is_refused_says_so(tmp_path: Path) -> None:
@@ -172,3 +185,24 @@ def test_what_is_closed_is_given_its_time_and_no_more(
     with capture_logs() as lines:
         assert end_with(Bug("ours"), tmp_path) == FAILED
     assert "close_cut_short" in [line["event"] for line in lines]
+
+
+def test_an_admin_port_that_is_sought_is_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several processes on one host the first free one from the default on, up to the last."""
+    tried: list[int] = []
+
+    class Taken(gateway.Listener):
+        @override
+        async def start(self) -> int:
+            tried.append(self._port)
+            raise gateway.PortTaken
+
+    monkeypatch.setattr(gateway, "Listener", Taken)
+    profile = memory_profile()
+    settings = cluster(port=65_530)
+    tenants = LiveTenantDirectory((), profile.overlays, profile.clock)
+    given = processes.Given(settings, profile, tenants, Metrics())
+    watch = Watch(profile.log, profile.ping, {}, given.metrics)
+    with pytest.raises(gateway.PortTaken):
+        asyncio.run(processes._listen(given, watch, None))
+    assert tried == [65_531, 65_532, 65_533, 65_534, 65_535]

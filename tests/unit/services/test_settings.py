@@ -30,6 +30,10 @@ def test_defaults_are_those_of_the_contract() -> None:
         ({"port": 0}, 0),
         ({"port": 9000, "admin_port": 7000}, 7000),
         ({"port": 9000, "admin_port": 0}, 0),
+        ({"port": 0, "admin_port": 0}, 0),
+        ({"port": 65534}, 65535),
+        ({"port": 65535, "admin_port": 65534}, 65534),
+        ({"port": 65535, "admin_port": 0}, 0),
     ],
 )
 def test_the_admin_port_follows_the_port(given: dict[str, Any], expected: int) -> None:
@@ -68,6 +72,8 @@ def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         ("AFTERCALL_PORT", "x", "AFTERCALL_PORT: "),
         ("AFTERCALL_PORT", "65536", "AFTERCALL_PORT: "),
         ("AFTERCALL_PORT", "-1", "AFTERCALL_PORT: "),
+        ("AFTERCALL_PORT", "65535", "no port is one higher: set AFTERCALL_ADMIN_PORT"),
+        ("AFTERCALL_ADMIN_PORT", "8080", "AFTERCALL_ADMIN_PORT is 8080, as AFTERCALL_PORT: "),
         ("AFTERCALL_PROFILE", "cloud", "AFTERCALL_PROFILE: "),
         ("AFTERCALL_PROFILE", "cluster", "profile cluster needs AFTERCALL_KAFKA_BOOTSTRAP and "),
         ("AFTERCALL_HOST", "a b", "AFTERCALL_HOST: "),

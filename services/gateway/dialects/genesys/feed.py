@@ -8,8 +8,8 @@ calls that the agent has then are noted as told: a listener hears what changes f
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 import orjson
@@ -28,13 +28,15 @@ from services.gateway.push.bayeux.session import BROKEN, STOPPING, Session
 from services.gateway.push.follower import Follower, follow
 from services.gateway.push.hub import Hub
 from services.gateway.push.queue import Closing, TooSlow
-from services.gateway.push.told import GAP, Told
+from services.gateway.push.told import GAP, MALFORMED, Told
 from shared.contracts.calls import AgentChanged, CallChanged, Phase
 from shared.contracts.dispositions import DispositionTold
 from shared.contracts.errors import Unavailable
 from shared.contracts.limits import PAGE_SIZE_MAX
 from shared.contracts.tenants import Tenant
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS
+
+T = TypeVar("T")
 
 CHANNEL: Final = "/v2/me/calls"
 TOPICS: Final = (CALLS_CHANGED, DISPOSITION_EVENTS)
@@ -176,7 +178,9 @@ class Feed:
                 await asyncio.sleep(RETRY_S)
 
     async def _tell_change(self, told: Told) -> None:
-        changed = _changed(told.event.data)
+        changed = _read(_changed, told)
+        if changed is None:
+            return
         moved = [
             move
             for agent in changed.agents
@@ -215,9 +219,9 @@ class Feed:
         return part in self._early and self._early[part] <= version
 
     async def _tell_disposition(self, told: Told) -> None:
-        if told.event.type != _QUEUED:
+        said = _read(_said, told) if told.event.type == _QUEUED else None
+        if said is None:
             return
-        said = _said(told.event.data)
         view = await self._desk.stored_view(self._tenant, said.call_id)
         if view is None:
             return
@@ -264,6 +268,15 @@ class Feed:
             )
             views += page
         return views
+
+
+def _read(decode: Callable[[bytes], T], told: Told) -> T | None:
+    """What it tells; None, and a warning, if it is not what we write there."""
+    try:
+        return decode(told.event.data)
+    except MALFORMED:
+        _logger.warning("notification_unreadable", topic=told.topic, id=told.event.id)
+        return None
 
 
 async def open_feed(hub: Hub, desk: Desk, tenant: Tenant) -> Feed:

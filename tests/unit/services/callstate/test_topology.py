@@ -100,6 +100,19 @@ def structured(value: bytes | None = None, **attributes: Any) -> Record:
     )
 
 
+@pytest.mark.parametrize(
+    ("time", "time_ms"),
+    [
+        ("2024-12-31T23:59:60Z", 1_735_689_599_999),
+        ("2024-12-31t23:59:60.9z", 1_735_689_599_999),
+        ("2024-12-31T23:59:58.98765432109876543210Z", 1_735_689_598_987),
+    ],
+)
+def test_either_mode_reads_any_time_of_rfc_3339(time: str, time_ms: int) -> None:
+    for record in (binary(ce_time=time.encode()), structured(time=time)):
+        assert TOPOLOGY.route(record).input.time_ms == time_ms
+
+
 @pytest.mark.parametrize("record", [binary(), structured()], ids=["binary", "structured"])
 def test_either_mode_gives_the_same_input(record: Record) -> None:
     routed = TOPOLOGY.route(record)

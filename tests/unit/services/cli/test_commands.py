@@ -179,6 +179,16 @@ MISTAKES = [
         "aftercall: AFTERCALL_MONGO_URL: tlsCAFile: No such file or directory; cor",
     ),
     ("config check", {"AFTERCALL_PORT": "many"}, "aftercall: AFTERCALL_PORT: "),
+    (
+        "config check",
+        {"AFTERCALL_PORT": "65535"},
+        "aftercall: AFTERCALL_PORT is 65535, and no port",
+    ),
+    (
+        "gateway",
+        NAMED | {"AFTERCALL_PORT": "7070", "AFTERCALL_ADMIN_PORT": "7070"},
+        "aftercall: AFTERCALL_ADMIN_PORT is 7070, as AFTERCALL_PORT: metrics and health need a por",
+    ),
     ("dead-letters list", AWAY, "aftercall: the broker at 127.0.0.1:1 did not answer: "),
     ("dead-letters show a/0/1 --data-dir nowhere", {}, "aftercall: nothing is stored in nowhere;"),
     ("config check", {"AFTERCALL_HOST": "0.0.0.0"}, "aftercall: AFTERCALL_TENANTS_FILE "),

@@ -1,12 +1,15 @@
 """The checker finds nothing in a good history, and each thing that was broken in one."""
 
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from services import gateway
 from services.cli.verify.checks import CHECKS, promise
 from services.cli.verify.result import Result
 from services.cli.verify.snapshot import History, Snapshot
@@ -82,8 +85,14 @@ def test_an_answer_that_is_stored_is_no_violation(good: Snapshot) -> None:
 
 
 def test_a_gateway_s_own_documents_are_nobody_s_violation(good: Snapshot) -> None:
-    own = replace(good.documents["calls"][0], collection="tokens", key="demo:ozonetel.demo")
-    assert broken(replace(good, documents=good.documents | {"tokens": (own,)})) == set()
+    modules = [
+        import_module(found.name) for found in walk_packages(gateway.__path__, "services.gateway.")
+    ]
+    collections = {module.COLLECTION for module in modules if hasattr(module, "COLLECTION")}
+    assert collections >= {"rates", "tokens"}
+    for name in collections:
+        own = replace(good.documents["calls"][0], collection=name, key="demo:whatever")
+        assert broken(replace(good, documents=good.documents | {name: (own,)})) == set(), name
 
 
 def test_a_history_whose_beginning_was_pruned_is_clean(good: Snapshot) -> None:

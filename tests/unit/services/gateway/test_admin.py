@@ -69,4 +69,15 @@ async def test_metrics_are_those_of_the_registry(accept: str) -> None:
 
 async def test_nothing_else_is_here() -> None:
     async with client({}) as admin:
-        assert (await admin.get("/v1/calls")).status == 404
+        response = await admin.get("/v1/calls")
+        assert (response.status, response.content_type) == (404, "application/problem+json")
+        assert (await response.json())["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+async def test_another_method_is_told_which_there_are(path: str) -> None:
+    async with client({}) as admin:
+        response = await admin.post(path)
+        assert (response.status, response.content_type) == (405, "application/problem+json")
+        assert response.headers["Allow"] == "GET,HEAD"
+        assert (await response.json())["code"] == "method_not_allowed"

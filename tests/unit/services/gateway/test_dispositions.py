@@ -242,6 +242,8 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("key of 128", {**SALE, "key": "k" * 128}),
     ("nulls", {**SALE, "comment": None, "callback_at": None, "key": None}),
     ("small letters", {**SALE, "callback_at": "2026-11-22t09:30:00z"}),
+    ("a leap second", {**SALE, "callback_at": "2026-12-31T23:59:60Z"}),
+    ("many digits", {**SALE, "callback_at": "2026-11-22T09:30:00.12345678901234567890Z"}),
     ("nanoseconds", {**SALE, "callback_at": "2026-11-22T09:30:00.123456789+05:30"}),
     ("a callback nobody asked for", {**SALE, "callback_at": "2026-11-22T09:30:00Z"}),
 ]

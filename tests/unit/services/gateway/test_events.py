@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from services.gateway.openapi import openapi
+from services.gateway.routes.events import ROUTES
 from shared.contracts.instants import to_wire
 from shared.contracts.topics import TELEPHONY_EVENTS
 from tests.support.clock import START_MS
@@ -71,6 +73,40 @@ async def test_the_same_event_in_three_modes(floor: Floor) -> None:
         assert (event.subject, event.tenant) == ("call-1", "demo")
         assert to_wire(event.time_ms) == "2026-11-21T13:00:00.000Z"
     assert floor.log.all(TELEPHONY_EVENTS)[0].key == "demo:call-1"
+
+
+@pytest.mark.parametrize(
+    ("time", "read"),
+    [
+        ("2024-12-31T23:59:60Z", "2024-12-31T23:59:59.999Z"),
+        ("2026-11-21T14:00:00.12345678901234567890+01:00", "2026-11-21T13:00:00.123Z"),
+    ],
+)
+async def test_any_time_of_rfc_3339_is_understood_in_every_mode(
+    floor: Floor, time: str, read: str
+) -> None:
+    event = {**ANSWERED, "time": time}
+    binary = [("ce-time", time) if name == "ce-time" else (name, v) for name, v in BINARY]
+    for response in (
+        await tell(floor, event),
+        await tell_binary(floor, binary, b'{"agent_id": "agent-1"}'),
+        await tell(floor, [event], BATCH),
+    ):
+        assert response.status == 200, await response.text()
+    assert [to_wire(told.time_ms) for told in floor.told(TELEPHONY_EVENTS)] == [read] * 3
+
+
+async def test_an_idempotency_key_is_checked_and_names_no_event(floor: Floor) -> None:
+    """Another event under the same key is told, as /openapi.json has it."""
+    for event_id in ("e-1", "e-2"):
+        event = {**ANSWERED, "id": event_id}
+        assert (await tell(floor, event, **{"Idempotency-Key": "one"})).status == 200
+    assert [event.id for event in floor.told(TELEPHONY_EVENTS)] == ["e-1", "e-2"]
+    assert (await tell(floor, ANSWERED, **{"Idempotency-Key": "x" * 256})).status == 422
+    operation = openapi(ROUTES)["paths"]["/v1/events"]["post"]
+    (key,) = [row for row in operation["parameters"] if row["name"] == "Idempotency-Key"]
+    assert "an event is known by its `source` and `id`" in key["description"]
+    assert "same key" not in json.dumps(operation)
 
 
 async def test_results_stand_in_the_order_of_the_batch(floor: Floor) -> None:

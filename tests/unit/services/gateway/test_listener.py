@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -22,6 +23,11 @@ HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 async def echo(request: web.Request) -> web.Response:
     return answer(await read_json(request))
+
+
+async def silent(_: web.Request) -> Any:
+    """Answers nothing."""
+    return None
 
 
 @pytest_asyncio.fixture
@@ -130,6 +136,34 @@ async def test_what_is_not_http_is_a_problem_that_quotes_nothing(
     assert [row["event"] for row in logged] == ["request_unreadable"]
     everything = f"{told!r} {logged} {caplog.text} {capfd.readouterr()}".lower()
     assert "sesame" not in everything
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate"])
+async def test_a_body_that_breaks_its_encoding_is_no_error_of_ours(
+    port: int, encoding: bytes
+) -> None:
+    encoded = b"Content-Encoding: " + encoding + b"\r\nContent-Length: 6\r\n\r\nsesame"
+    with capture_logs() as logged:
+        told = await send(port, HEAD + encoded)
+    head, _, body = told.partition(b"\r\n\r\n")
+    assert head.split()[1] == b"400"
+    assert json.loads(body)["code"] == "bad_request"
+    assert {row["log_level"] for row in logged} == {"info"}
+    assert "sesame" not in str(logged)
+
+
+async def test_what_ends_a_connection_by_a_fault_of_ours_is_an_error() -> None:
+    app = web.Application()
+    app.router.add_post("/echo", silent)
+    listener = Listener(app, "127.0.0.1", 0)
+    port = await listener.start()
+    stopping = asyncio.Event()
+    running = asyncio.ensure_future(listener.run(stopping))
+    with capture_logs() as logged:
+        await send(port, HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+    assert [(row["event"], row["log_level"]) for row in logged] == [("connection_broke", "error")]
+    stopping.set()
+    await running
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,15 @@ def test_a_plain_event_is_read_as_it_is_the_other_way(left_out: tuple[str, ...])
         assert quickly(body) == slowly(body)
 
 
+@pytest.mark.parametrize(
+    "time", ["2024-12-31T23:59:60Z", "2026-11-21t14:00:00.12345678901234567890z"]
+)
+def test_so_is_any_time(time: str) -> None:
+    body = json.dumps({**PLAIN, "time": time}).encode()
+    assert quickly(body) is not None
+    assert quickly(body) == slowly(body)
+
+
 def test_a_batch_too() -> None:
     other = {**PLAIN, "source": "/Zürich", "data": {"direction": "inbound", "from": "ß"}}
     body = json.dumps([PLAIN, {**PLAIN, "id": "e-2"}, other], ensure_ascii=False).encode()

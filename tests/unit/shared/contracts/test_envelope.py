@@ -45,7 +45,14 @@ def test_a_missing_attribute_is_poison(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("ce_time", b"soon"), ("ce_id", b"\xff"), ("ce_sequence", b"one")]
+    ("name", "value"),
+    [
+        ("ce_time", b"soon"),
+        ("ce_id", b"\xff"),
+        ("ce_sequence", b"one"),
+        ("ce_sequence", b"-1"),
+        ("ce_sequence", b"9223372036854775808"),
+    ],
 )
 def test_an_attribute_that_cannot_be_read_is_poison(name: str, value: bytes) -> None:
     record = stored(EVENT)

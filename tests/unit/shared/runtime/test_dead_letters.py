@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from shared.contracts.envelope import Headers, Message, Record
 from shared.contracts.errors import Poison, Unavailable
+from shared.contracts.instants import INSTANT_MS_MAX
 from shared.contracts.topics import TELEPHONY_EVENTS, dead
 from shared.runtime import dead_letters
 from shared.runtime.dead_letters import (
@@ -39,6 +40,21 @@ def stood(message: Message, offset: int = 0, at_ms: int = START_MS) -> Record:
 def letter(number: int = 0, **changed: Any) -> LetterRow:
     ((row,), _) = read_letters([stood(dead_letter(came(**changed), POISON), number)])
     return row
+
+
+def test_a_letter_is_hardly_larger_than_what_it_was() -> None:
+    """A broker takes no record beyond a limit; a reason may name a field as long as a record."""
+    wrong = Poison("bad_data", f"no such field: {'x' * 2_000_000}")
+    headers = dead_letter(came(), wrong).headers
+    assert sum(len(value) for _, value in headers) < 2_000
+
+
+@pytest.mark.parametrize(("at_ms", "kept_ms"), [(-1, 0), (2**63 - 1, INSTANT_MS_MAX)])
+def test_a_letter_of_an_impossible_time_has_one_that_can_be_written(
+    at_ms: int, kept_ms: int
+) -> None:
+    letters, _ = read_letters([stood(dead_letter(came(), POISON), at_ms=at_ms)])
+    assert letters[0].at_ms == kept_ms
 
 
 def test_a_letter_says_what_it_was_and_why_it_is_there() -> None:

@@ -151,6 +151,17 @@ async def test_outbox_is_empty_of_what_is_surely_published() -> None:
     assert [effect.source[2] for effect in outbox] == [2]
 
 
+@pytest.mark.parametrize("at_ms", [-1, deciding.TAKEN_MS_MAX + 1, 2**63 - 1])
+async def test_a_record_of_an_impossible_time_is_poison(at_ms: int) -> None:
+    rig = Rig()
+    rig.log.clock = FakeClock(at_ms)
+    rig.log._last_ms = at_ms  # else its clock never runs backwards
+    await rig.log.append([said(TELEPHONY_EVENTS, "t:k", "1.1")])
+    await rig.turn()
+    (letter,) = rig.log.all(dead(TELEPHONY_EVENTS))
+    assert dict(letter.headers)["dead_reason"] == b"bad_time"
+
+
 async def test_poison_becomes_a_dead_letter_and_holds_nobody_up() -> None:
     rig = Rig()
     await rig.log.append(

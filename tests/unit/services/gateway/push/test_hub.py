@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from services.gateway.push.follower import Follower, follow
 from services.gateway.push.hub import Hub
@@ -10,7 +11,7 @@ from services.gateway.push.position import Position
 from services.gateway.push.queue import Closing, TooSlow
 from services.gateway.push.tail import CHUNK_RECORDS_MAX
 from services.gateway.push.told import GAP, Told
-from shared.contracts.envelope import Message
+from shared.contracts.envelope import Event, Message, to_message
 from shared.contracts.errors import Unavailable
 from shared.contracts.limits import STREAM_CLIENTS_MAX, STREAM_QUEUE_MAX
 from shared.contracts.topics import CALLS_CHANGED, DISPOSITION_EVENTS, TOLD, USER_EVENTS
@@ -363,11 +364,19 @@ async def test_each_event_is_made_once_for_all(hub: Hub, log: ForgetfulLog) -> N
     assert log.reads == [TopicPartition(CALLS_CHANGED, log.partition("demo:call-1"))]
 
 
+FOREIGN = Event(
+    id="foreign", source="/", type="x", subject="call-1", time_ms=0, tenant="demo", data=b""
+)
+
+
 @pytest.mark.asyncio
 async def test_a_record_that_is_no_event_is_passed_over(hub: Hub, log: ForgetfulLog) -> None:
     follower = await follow(hub, "demo")
     await take_all(follower)
     log.put([Message(CALLS_CHANGED, "demo:call-1", (), b"{}"), Message(CALLS_CHANGED, "", (), b"")])
+    for data in (b"what?", b'{"a":"\xff"}', b"{}{}", b"[" * 100_000 + b"]" * 100_000):
+        foreign = replace(FOREIGN, data=data)
+        log.put([to_message(foreign, CALLS_CHANGED, "demo:call-1")])
     tell(log, 1)
     await level(hub)
     assert ids(await take_all(follower)) == ["demo-calls.changed-1"]

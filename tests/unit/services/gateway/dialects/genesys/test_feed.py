@@ -186,6 +186,18 @@ async def test_a_record_that_comes_again_tells_nothing_again() -> None:
         await ada.nothing()
 
 
+async def test_what_nobody_of_ours_has_written_is_passed_over() -> None:
+    async with centre_of() as centre:
+        await talk(centre)
+        ada = await listen(centre)
+        await dispose(centre)
+        assert await ada.states(1) == [CHANGED]
+        for record in (*centre.log.all(CALLS_CHANGED), *centre.log.all(DISPOSITION_EVENTS)):
+            for value in (b"{}", b'{"call_id":1}', b"what?", b"[" * 100_000 + b"]" * 100_000):
+                put(centre, record, value)
+        await ada.nothing()
+
+
 async def test_each_agent_hears_of_its_own_calls_alone() -> None:
     async with centre_of() as centre:
         ada, bela = await listen(centre), await listen(centre, "agent-2")
@@ -379,20 +391,24 @@ async def test_a_feed_that_falls_behind_catches_up(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_broken_feed_lets_its_listeners_begin_anew(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
     async with centre_of() as centre:
         ada = await listen(centre)
         await talk(centre)
         assert await ada.states(1) == moved("Established")
-        changed = centre.log.all(CALLS_CHANGED)[-1]
-        put(centre, changed, b"[]")
-        (reply,) = await ada.post(CONNECT)
+        with monkeypatch.context() as patched:
+            patched.setattr(feed, "states_to_tell", broken)
+            await centre.tell("demo", "c-1", "call.held")
+            (reply,) = await ada.post(CONNECT)
         assert (reply["successful"], reply["advice"]["reconnect"]) == (False, "handshake")
         assert "notifications_broke" in capsys.readouterr().out
         again = await listen(centre)
-        await centre.tell("demo", "c-1", "call.held")
-        assert await again.states(1) == moved("Held")
+        await centre.tell("demo", "c-1", "call.retrieved")
+        assert await again.states(1) == moved("Established")
 
 
 async def test_records_that_are_no_longer_kept_let_listeners_begin_anew() -> None:

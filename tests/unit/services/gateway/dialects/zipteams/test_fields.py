@@ -19,6 +19,8 @@ from services.gateway.dialects.zipteams.fields import Issues, Rule
         (fields.MOMENT, "2023-01-01T00:00:00Z", True),
         (fields.MOMENT, "2023-01-01t00:00:00.123z", True),
         (fields.MOMENT, "2023-01-01T00:00:00+00:00", True),
+        (fields.MOMENT, "2024-12-31T23:59:60Z", True),
+        (fields.MOMENT, "2023-01-01T00:00:00.0123456789012Z", True),
         (fields.MOMENT, "2023-01-01T00:00:00", False),
         (fields.MOMENT, "2023-01-01T00:00:00-05:00", False),
         (fields.MOMENT, "2023-02-30T00:00:00Z", False),
