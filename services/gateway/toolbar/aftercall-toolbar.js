@@ -31,19 +31,24 @@ const fields = ({ comment, callback_at: at, pause_after, pause_reason, release_a
 	comment, pause_after, pause_reason, release_after,
 	callback_at: at && new Date(at).toLocaleString("sv").slice(0, 16).replace(" ", "T"),
 });
-const isOver = ({ phase, code, typed }) => phase === "released" && code && !typed;
+const isOver = ({ phase, state, typed }) => phase === "released" && state !== "missed" && !typed;
+const parse = (text) => {
+	try {
+		return JSON.parse(text);
+	} catch {}
+};
 
 const follow = (host) => {
 	const line = new Line();
 	const calls = new Map();
-	const turns = {};
 	const parts = {};
 	// The call that is shown; and what is so when there is none, which only the server can say.
 	let shown, drawn, none;
 	let claims = {};
 	let words = {};
 	let stop = new AbortController();
-	let asking, renewal, renewAt, isLost;
+	let asking, renewal, renewAt, isLost, gathered;
+	let turns = 0;
 
 	const part = (tag, name, attributes, ...children) =>
 		(parts[name] = make(tag, { part: name, ...attributes }, ...children));
@@ -76,7 +81,8 @@ const follow = (host) => {
 	form.onsubmit = (event) => {
 		event.preventDefault();
 		const { pending, code } = shown.draft;
-		if (pending || !code) return;
+		if (pending) return;
+		if (!code) return search.focus();
 		keep(shown, { pending: { key: fresh(), body: bodyOf(shown.draft) } });
 		dispose(shown);
 	};
@@ -88,16 +94,21 @@ const follow = (host) => {
 		const body = JSON.stringify({ agent_id: claims.agent, seconds: EXTEND_S });
 		ask(shown, "wrap-up-extension", { key: fresh(), body });
 	};
+	extend.onblur = () => draw();
 
 	const tell = (name, detail) => host.dispatchEvent(new CustomEvent(name, { detail }));
 	const place = () => `aftercall ${claims.tenant} ${claims.agent} `;
 	const keep = (call, change) => {
 		call.typed = true;
+		const key = place() + call.id;
 		const text = JSON.stringify(Object.assign(call.draft, change));
 		try {
-			kept[place() + call.id] = text;
-		// Full: this page alone has it.
-		} catch {}
+			kept[key] = text;
+		} catch {
+			// Full: from now on this page alone has it.
+			delete kept[key];
+			kept = { ...kept, [key]: text };
+		}
 		draw();
 	};
 	const drop = (call) => {
@@ -119,19 +130,22 @@ const follow = (host) => {
 	const ask = async (call, what, { key, body }, done) => {
 		const doing = (word) => draw((call.doing[what] = word));
 		if (call.doing[what]) return;
+		const { signal } = stop;
 		call.refusal = "";
 		doing("sending");
 		const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
 		const asked = { method: "POST", headers, body };
-		const said = await line.settle(`v1/calls/${call.id}/${what}`, stop.signal, asked, () => doing("unknown"));
-		// If there is none it is kept, and asked anew once the toolbar is back.
-		if (said) {
-			const { detail, errors: [first] = [] } = said.answer;
-			if (!said.ok) call.refusal = first ? `${first.field}: ${first.detail}` : detail;
-			done?.(said);
-			await read(call.id, stop.signal);
-		}
+		const said = await line.settle(`v1/calls/${call.id}/${what}`, signal, asked, () => doing("unknown"));
+		// It is kept, and asked anew once the toolbar is back.
+		if (!said) return;
+		const { detail, errors: [first] = [] } = said.answer;
+		if (!said.ok) call.refusal = first ? `${first.field}: ${first.detail}` : detail;
+		done?.(said);
+		doing("sending");
+		await read(call.id, signal);
 		doing("");
+		// Saved again meanwhile.
+		if (call.draft.pending && !signal.aborted) dispose(call);
 	};
 	const dispose = (call) => {
 		const { pending } = call.draft;
@@ -145,10 +159,16 @@ const follow = (host) => {
 
 	const readAll = async (signal) => {
 		const tree = await line.settle("v1/codes", signal);
-		const page = await line.settle("v1/calls?limit=50", signal);
-		if (!page?.ok) return;
+		if (!tree?.ok) return;
 		show(tree.answer.codes);
-		page.answer.calls.forEach(learn);
+		// Those of another phase are read if something is typed.
+		for (const phase of ["active", "wrap_up", "ringing"]) {
+			const turn = ++turns;
+			const page = await line.settle(`v1/calls?limit=200&phase=${phase}`, signal);
+			if (!page) return;
+			for (const call of page.answer.calls ?? []) learn(call, turn);
+			draw();
+		}
 		none = "none";
 		for (const key in kept) {
 			const [mine, id] = key.split(place());
@@ -156,36 +176,33 @@ const follow = (host) => {
 		}
 		draw();
 	};
-	const read = (id, signal) => {
-		const turn = (turns[id] = (async () => {
+	const read = (id, signal) =>
+		(gathered[id] ??= (async () => {
 			await line.pause(GATHER_MS);
-			const isLast = () => turn === turns[id];
-			const said = isLast() && (await line.settle(`v1/calls/${id}`, signal));
-			// An older answer must not hide a newer one.
-			if (!isLast()) return turns[id];
-			delete turns[id];
-			if (said?.ok) draw(learn(said.answer));
+			delete gathered[id];
+			const turn = ++turns;
+			const said = await line.settle(`v1/calls/${id}`, signal);
+			if (said?.ok) draw(learn(said.answer, turn));
 		})());
-		return turn;
-	};
-	// A call as the server knows it now.
-	const learn = ({ id, version, direction, from, to, agents }) => {
+	// A call as the server knows it now. An older answer must not hide a newer one.
+	const learn = ({ id, version, direction, from, to, agents }, turn) => {
 		const own = agents.find(({ agent_id }) => agent_id === claims.agent);
 		const { phase, queued, disposition, missed, overdue, wrap_up_ends_at: ends } = own;
 		const { code, origin, previous, ...said } = queued ?? disposition ?? {};
 		let call = calls.get(id);
 		if (!call) {
-			const typed = kept[place() + id];
-			if (phase === "released" && !typed) return;
+			const draft = parse(kept[place() + id]);
+			if (phase === "released" && !draft) return;
 			// Not under the agent's hands.
 			for (const old of calls.values()) if (isOver(old) && !root.activeElement) forget(old);
-			calls.set(id, (call = { id, version, typed, draft: typed && JSON.parse(typed), doing: {} }));
+			calls.set(id, (call = { id, draft, typed: draft, doing: {} }));
+			if (!calls.has(shown?.id)) shown = call;
 		}
-		if (version < call.version) return;
+		if (version < call.version || turn < call.turn) return;
 		if (!call.typed) call.draft = { ...fields(said), code };
 		const state = queued ? "queued" : code ? ORIGINS[origin] ?? "saved" : missed ? "missed" : overdue ? "overdue" : "";
 		const peer = (direction === "outbound" ? to : from) ?? id;
-		Object.assign(call, { version, phase, peer, ends: !overdue && Date.parse(ends), state, code, previous });
+		Object.assign(call, { version, turn, phase, peer, ends: !overdue && Date.parse(ends), state, code, previous });
 		if (call.draft.pending) dispose(call);
 	};
 
@@ -206,7 +223,7 @@ const follow = (host) => {
 		}
 		if (drawn !== (drawn = shown)) search.oninput();
 		callback_at.required = codes.querySelector("[data-callback=true]:checked");
-		extend.hidden = phase !== "wrap_up" && root.activeElement !== extend;
+		extend.hidden = phase !== "wrap_up" && !(phase && root.activeElement === extend);
 		dismiss.hidden = phase !== "released" || draft.pending;
 		// Of two the one that is unknown.
 		const busy = Object.values(doing).sort().pop();
@@ -277,6 +294,7 @@ const follow = (host) => {
 		stop.abort();
 		const { signal } = (stop = new AbortController());
 		none = isLost = "";
+		gathered = {};
 		calls.clear();
 		parts.calls.replaceChildren();
 		renew();
@@ -297,6 +315,7 @@ const follow = (host) => {
 	};
 	// A fresh token goes on where the last one ended; another agent's begins anew.
 	const take = (token) => {
+		if (token === line.token) return;
 		const before = place();
 		claims = JSON.parse(atob(token.split(/[_.]/)[1]));
 		line.token = token;
@@ -311,6 +330,10 @@ customElements.define("aftercall-toolbar", class extends HTMLElement {
 	#inside = follow(this);
 
 	connectedCallback() {
+		// Given before there was a setter.
+		const { token } = this;
+		delete this.token;
+		if (token) this.token = token;
 		this.#inside.start();
 	}
 

@@ -44,7 +44,7 @@ export class Line {
 			try {
 				const response = await this.#ask(path, signal, ANSWER_MS, options);
 				const { status, ok, headers } = response;
-				after = headers.get("Retry-After") * 1000;
+				after = headers.get("Retry-After") * 1000 || 0;
 				if (status === 200 || (status >= 400 && status < 500 && !AGAIN.includes(status))) {
 					return { ok, answer: await response.json() };
 				}
@@ -91,10 +91,11 @@ export class Line {
 		for (const go of this.#waiting.splice(0)) go();
 	}
 
+	// At least so long, and not all come back at once.
 	pause(ms) {
 		return new Promise((resolve) => {
 			this.#waiting.push(resolve);
-			setTimeout(resolve, ms * (0.75 + Math.random() / 2));
+			setTimeout(resolve, ms * (1 + Math.random() / 2));
 		});
 	}
 }

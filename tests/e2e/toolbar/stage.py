@@ -112,6 +112,11 @@ async def choose(page: Page, code: str) -> None:
     await page.locator("[part=search]").press("Enter")
 
 
+async def save(page: Page, code: str) -> None:
+    await choose(page, code)
+    await page.locator("[part=save]").click()
+
+
 async def says(page: Page, state: str, text: str | re.Pattern[str] = "") -> None:
     """The toolbar says so, in seconds."""
     outcome = page.locator("[part=outcome]")

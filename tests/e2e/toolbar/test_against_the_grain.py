@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.e2e.toolbar.stage import Stage, choose, says, staged
+from tests.e2e.toolbar.stage import Stage, choose, save, says, staged
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -45,11 +45,6 @@ async def posted(page: Page, what: str) -> list[Any]:
         ),
     )
     return bodies
-
-
-async def save(page: Page, code: str) -> None:
-    await choose(page, code)
-    await page.locator("[part=save]").click()
 
 
 @pytest.mark.parametrize("release", [False, True])
@@ -262,6 +257,7 @@ async def test_what_was_not_saved_stays_and_what_is_hidden_is_not_sent(stage: St
 async def test_a_year_of_five_digits_is_no_time(stage: Stage) -> None:
     page = await stage.open("agent-17")
     call = await stage.talk("agent-17")
+    await expect(page.locator("[part=call]")).to_be_visible()
     await page.locator("[part=callback_at]").evaluate(
         "(field) => field.value = '20266-01-01T10:00'"
     )
