@@ -308,7 +308,7 @@ const follow = (host) => {
 		addEventListener("online", () => line.wake(), { signal });
 		const open = (resumed) => {
 			draw((isLost = false));
-			return resumed || readAll(signal);
+			if (!resumed) readAll(signal);
 		};
 		const event = ({ type, data }) => (type === "stream.gap" ? readAll(signal) : data.call_id && read(data.call_id, signal));
 		line.follow(STREAM, { open, event, lost: () => draw((isLost = true)) }, signal);

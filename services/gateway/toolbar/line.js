@@ -67,7 +67,7 @@ export class Line {
 				if (status === 400) position = null;
 				if (status !== 200) throw status;
 				heard = true;
-				await on.open(position);
+				on.open(position);
 				const reader = body.pipeThrough(new TextDecoderStream()).getReader();
 				for (let rest = "", read; !(read = await reader.read()).done; ) {
 					const blocks = (rest + read.value).split("\n\n");

@@ -26,6 +26,7 @@ async def stage(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> A
 async def test_what_is_saved_between_an_answer_and_its_read_is_sent(stage: Stage) -> None:
     page = await stage.open("agent-1")
     call = await stage.talk("agent-1")
+    await expect(page.locator("[part=call]")).to_contain_text("on the call")
     go_on = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -160,6 +161,26 @@ async def test_an_element_taken_away_as_it_tells_its_outcome_is_silent(stage: St
     page.on("request", lambda request: asked.append(request.url))
     await asyncio.sleep(2)
     assert asked == []
+    await page.context.close()
+
+
+async def test_a_connection_lost_before_all_was_read_is_told(stage: Stage) -> None:
+    page = await stage.page()
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await go_on.wait()
+        await route.continue_()
+
+    await page.route("**/v1/calls?*", hold, times=1)
+    async with page.expect_request("**/v1/calls?*"):
+        await page.goto(stage.crm.address("agent-10"))
+    stage.product.kill()
+    await expect(page.locator("[part=connection]")).to_contain_text("Connection lost")
+    await stage.product.start()
+    go_on.set()
+    await expect(page.locator("[part=connection]")).to_be_empty()
+    await says(page, "none", "No call.")
     await page.context.close()
 
 
